@@ -1,0 +1,177 @@
+# vibevmm: `make help` lists the targets.
+#
+# Variables: VARIANT=release|debug|san   CC=gcc|clang   WERROR=1   PREFIX=/usr/local   DESTDIR=
+
+SHELL    := /bin/bash
+VERSION  := 0.1.0
+VARIANT  ?= release
+CC       := $(if $(filter default,$(origin CC)),gcc,$(CC))
+PREFIX   ?= /usr/local
+WERROR   ?=
+V        ?= 0
+
+HOST_OS   := $(shell uname -s)
+HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
+
+# One directory for each compiler and variant, so that they don't rebuild one another.
+BUILD := build/$(notdir $(firstword $(CC)))-$(VARIANT)
+Q     := $(if $(filter 1,$(V)),,@)
+
+# ---- Flags ----------------------------------------------------------------------------------
+PKGS      := libcyaml yaml-0.1 inih
+WARNINGS  := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes \
+             $(if $(WERROR),-Werror)
+CFLAGS.release := -O2 -g
+CFLAGS.debug   := -O0 -g3
+CFLAGS.san     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+                  -fno-omit-frame-pointer
+LDFLAGS.san    := -fsanitize=address,undefined
+ifeq ($(filter release debug san,$(VARIANT)),)
+$(error VARIANT is release, debug or san, not '$(VARIANT)')
+endif
+ALL_CPPFLAGS = -D_GNU_SOURCE -DVIBEVMM_VERSION='"$(VERSION)"' -Iinclude \
+               $(shell pkg-config --cflags $(PKGS)) $(CPPFLAGS)
+ALL_CFLAGS   = -std=gnu11 -pthread -ffunction-sections -fdata-sections -fvisibility=hidden \
+               $(WARNINGS) $(CFLAGS.$(VARIANT)) $(CFLAGS)
+# The three small libraries are linked in where their archives exist: each shared one would cost
+# 50-100 us of every start.
+LIBDIR_C     = $(shell pkg-config --variable=libdir libcyaml)
+LIBS         = $(if $(wildcard $(LIBDIR_C)/libcyaml.a),$(patsubst -l%,-l:lib%.a,$(shell pkg-config \
+               --static --libs-only-l $(PKGS))),$(shell pkg-config --libs $(PKGS)))
+GC.Linux    := -Wl,--gc-sections -Wl,-z,relro,-z,now
+ALL_LDFLAGS  = -pthread $(GC.$(HOST_OS)) $(LDFLAGS.$(VARIANT)) $(LDFLAGS)
+
+# ---- Sources: a split by host or arch is a split by file -----------------------------------
+SRCS := $(filter-out src/hv/kvm% src/hv/hvf%,$(wildcard src/*/*.c))
+ifeq ($(HOST_OS),Linux)
+SRCS += src/hv/kvm.c src/hv/kvm_$(HOST_ARCH).c
+endif
+OBJS     := $(SRCS:%.c=$(BUILD)/%.o)
+MAIN_OBJ := $(BUILD)/src/cli/main.o
+LIB      := $(BUILD)/libvibevmm.a
+PROG     := $(BUILD)/vibevmm
+
+.PHONY: all help
+all: $(PROG) bin/vibevmm guests
+
+help:
+	@echo 'make demo     install what is missing, build, boot the hello guest'
+	@echo 'make check    install what is missing, build, run all tests'
+	@echo 'make          build bin/vibevmm and the guests'
+	@echo 'make bench    speed and size beside a bare KVM program and QEMU'
+	@echo 'make lint     clang-format, cppcheck, clang-tidy, include directions'
+	@echo 'make fmt      format the sources'
+	@echo 'make install  into $$(DESTDIR)$$(PREFIX)'
+	@echo 'make clean'
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	@$(if $(filter 1,$(V)),,echo '  CC      $<')
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# main.c stays outside of the library, which tests link.
+$(LIB): $(filter-out $(MAIN_OBJ),$(OBJS))
+	@$(if $(filter 1,$(V)),,echo '  AR      $@')
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(PROG): $(MAIN_OBJ) $(LIB)
+	@$(if $(filter 1,$(V)),,echo '  LINK    $@')
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# bin/vibevmm is the program of the last variant built. (A copy: a link would not be rebuilt.)
+.PHONY: FORCE
+FORCE:
+bin/vibevmm: $(PROG) FORCE
+	@mkdir -p bin
+	@cmp -s $< $@ || cp $< $@
+
+-include $(OBJS:.o=.d)
+
+# ---- Guests: GNU binutils, the native ones or a cross set ----------------------------------
+include guests/guests.mk
+
+# ---- Set-up --------------------------------------------------------------------------------
+# $(call need,PACKAGES): on Debian and its kin, installs those that are missing; elsewhere the
+# compiler will tell.
+define need
+@if command -v dpkg-query >/dev/null; then \
+	missing=; \
+	for p in $(1); do \
+		dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || \
+			missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		apt="$$sudo env DEBIAN_FRONTEND=noninteractive apt-get"; \
+		echo "$$apt install -y --no-install-recommends$$missing"; \
+		$$apt install -y -q --no-install-recommends $$missing >build/apt.log 2>&1 || { \
+			echo "$$apt update"; $$apt update -q >build/apt.log 2>&1 && \
+			$$apt install -y -q --no-install-recommends $$missing >>build/apt.log 2>&1; \
+		} || { tail -n 20 build/apt.log; echo "could not install:$$missing" >&2; exit 1; }; \
+	fi; \
+fi
+endef
+
+DEPS       := gcc libc6-dev make pkg-config binutils libyaml-dev libcyaml-dev libinih-dev \
+              libcmocka-dev
+DEPS_LINT  := clang clang-format clang-tidy cppcheck
+DEPS_BENCH := qemu-system-x86
+
+.PHONY: deps deps-lint deps-bench
+deps:
+	@mkdir -p build
+	$(call need,$(DEPS))
+deps-lint: deps
+	$(call need,$(DEPS_LINT))
+deps-bench: deps
+	$(call need,$(DEPS_BENCH))
+
+# ---- Main jobs -----------------------------------------------------------------------------
+.PHONY: demo check bench lint fmt install clean compile_commands
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tests/demo bin/vibevmm
+
+# Unit tests link the library; each tests/unit/test_*.c is a program.
+UNIT := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c) \
+        $(wildcard tests/conformance/test_*.c))
+$(BUILD)/tests/%: tests/%.c $(LIB)
+	@mkdir -p $(@D)
+	@$(if $(filter 1,$(V)),,echo '  TEST    $<')
+	$(Q)$(CC) $(ALL_CPPFLAGS) -Itests $(filter-out -fvisibility=hidden,$(ALL_CFLAGS)) -MMD -MP \
+		$(ALL_LDFLAGS) -o $@ $< $(LIB) $(LIBS) $(shell pkg-config --libs cmocka)
+-include $(UNIT:=.d)
+
+.PHONY: tests
+tests: all $(UNIT)
+
+check: deps
+	@$(MAKE) --no-print-directory tests
+	@tests/run $(BUILD)
+
+bench: deps-bench
+	@$(MAKE) --no-print-directory all
+	@tests/bench/run $(BUILD)
+
+C_FILES = $(wildcard src/*/*.[ch] include/vibevmm/*.h tests/*/*.[ch] tests/*.h)
+lint: deps-lint
+	@clang-format --dry-run -Werror $(C_FILES)
+	@tests/lint/includes
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability,performance \
+		--inline-suppr --suppress=missingIncludeSystem -Iinclude -D__linux__ -D__x86_64__ \
+		-j 2 src
+	@printf '%s\n' $(SRCS) | xargs -P 2 -n 6 clang-tidy --quiet --warnings-as-errors='*' \
+		-- $(ALL_CPPFLAGS) -std=gnu11 2>&1 | grep -v 'warnings generated' ; \
+		test $${PIPESTATUS[1]:-0} = 0
+	@echo 'lint: clean'
+
+fmt:
+	clang-format -i $(C_FILES)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/vibevmm/configs
+	install -s -m 755 $(PROG) $(DESTDIR)$(PREFIX)/bin/vibevmm
+	install -m 644 configs/*.yaml $(DESTDIR)$(PREFIX)/share/vibevmm/configs
+
+clean:
+	rm -rf build bin

@@ -1,0 +1,182 @@
+/* backend.h: the hypervisors. One `struct hv_backend` row per hypervisor and architecture, listed
+ * in src/hv/backends.def; everything above works through this table.
+ *
+ * Order of calls: probe (any time), vm_create, mem_map (once per slot), platform_create, then each
+ * vCPU on the thread that will run it: vcpu_create, vcpu_set_entry (the boot processor), vcpu_run
+ * in a loop, vcpu_destroy; at last vm_destroy. mem_map goes before platform_create: the other
+ * order costs 5-7 ms on KVM (SPEED.md). Unless a function says so, it is called by one thread at a
+ * time.
+ */
+#ifndef VIBEVMM_BACKEND_H
+#define VIBEVMM_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vibevmm/err.h>
+
+/* Architectures, as bits so that rows can name several. */
+enum arch {
+	ARCH_X86_64 = 1 << 0,
+	ARCH_ARM64 = 1 << 1,
+	ARCH_ANY = ARCH_X86_64 | ARCH_ARM64,
+};
+
+/* What a backend can do. Device rows name these in `needs` and `wants`. */
+enum hv_cap {
+	HV_CAP_PIO = 1 << 0,	       /* x86 ports */
+	HV_CAP_READONLY_MEM = 1 << 1,  /* ROM: a guest write exits as MMIO */
+	HV_CAP_IRQ_LINE = 1 << 2,      /* interrupt lines, irq_set */
+	HV_CAP_MSI = 1 << 3,	       /* msi_send */
+	HV_CAP_IRQFD = 1 << 4,	       /* an eventfd raises an interrupt without us */
+	HV_CAP_IOEVENTFD = 1 << 5,     /* a guest write signals an eventfd without an exit to us */
+	HV_CAP_IRQCHIP_SPLIT = 1 << 6, /* local APICs in the kernel, IOAPIC here */
+	HV_CAP_IRQCHIP_FULL = 1 << 7,  /* IOAPIC and 8259 PICs in the kernel */
+	HV_CAP_PIT = 1 << 8,	       /* an 8254 in the kernel */
+};
+
+struct hv_caps {
+	unsigned caps; /* of enum hv_cap */
+	unsigned max_vcpus;
+	unsigned phys_bits; /* guest-physical address width */
+};
+
+/* Names a single capability bit in words ("interrupt lines"). */
+const char *hv_cap_name(enum hv_cap cap);
+
+/* The machine's interrupt controller. */
+enum hv_irqchip { HV_IRQCHIP_NONE, HV_IRQCHIP_SPLIT, HV_IRQCHIP_FULL };
+
+struct hv_vm_config {
+	unsigned vcpus; /* how many vcpu_create calls will come, indices 0.. */
+	enum hv_irqchip irqchip;
+	bool pit;
+};
+
+enum hv_space { HV_MMIO, HV_PIO };
+
+/* Why vcpu_run came back. */
+enum hv_exit_kind {
+	HV_EXIT_AGAIN,	      /* handled by the backend; call again */
+	HV_EXIT_PIO,	      /* .io */
+	HV_EXIT_MMIO,	      /* .io */
+	HV_EXIT_HALT,	      /* HLT without an interrupt controller, or WFI */
+	HV_EXIT_KICKED,	      /* vcpu_kick or a signal */
+	HV_EXIT_POWEROFF,     /* PSCI SYSTEM_OFF */
+	HV_EXIT_RESET,	      /* PSCI SYSTEM_RESET */
+	HV_EXIT_TRIPLE_FAULT, /* x86 shutdown */
+	HV_EXIT_FAULT,	      /* the backend can't go on with this guest; .text says why */
+	HV_EXIT_KINDS,
+};
+
+struct hv_exit {
+	enum hv_exit_kind kind;
+	struct {
+		uint64_t addr;
+		uint8_t *data;	/* count elements of size bytes: to read from, or to fill before the
+				 * next  vcpu_run */
+		uint32_t count; /* 1, or more for repeated string I/O on one port */
+		uint8_t size;	/* bytes an element: 1..8 */
+		bool write;
+	} io;
+	char text[200]; /* HV_EXIT_FAULT only */
+};
+
+/* x86 segment as the VMCS and struct kvm_segment hold it (Intel SDM Vol. 3, 3.4.5). */
+struct hv_x86_segment {
+	uint64_t base;
+	uint32_t limit; /* in bytes, last valid offset */
+	uint16_t selector;
+	uint8_t type; /* 4 bits */
+	uint8_t dpl;
+	bool present, system, long_mode, db, granularity; /* system: S bit clear (TSS, LDT) */
+};
+
+struct hv_x86_entry {
+	uint64_t rip, rsp, rflags, rsi, rbx, rax;
+	uint64_t cr0, cr3, cr4, efer;
+	struct hv_x86_segment cs, data, tr; /* data: DS, ES, FS, GS and SS */
+	uint64_t gdt_base, idt_base;
+	uint16_t gdt_limit, idt_limit;
+};
+
+struct hv_arm64_entry {
+	uint64_t pc, x0; /* EL1h, MMU off, interrupts masked */
+};
+
+/* The boot processor's state at its first instruction. The others wait to be started: INIT-SIPI
+ * on x86, PSCI CPU_ON on arm64. */
+struct hv_entry {
+	union {
+		struct hv_x86_entry x86;
+		struct hv_arm64_entry arm64;
+	};
+};
+
+struct hv_vm;
+struct hv_vcpu;
+
+struct hv_backend {
+	const char *name; /* "kvm" */
+	enum arch arch;
+	const char *doc;
+	struct hv_caps
+		caps; /* the most it can offer; what plans on other hosts are checked against */
+
+	/* What this host offers. 0, or -errno with the reason and the next step in err
+	 * (STATUS_UNAVAILABLE). Opens and closes what it needs; any thread. */
+	int (*probe)(struct hv_caps *caps, struct err *err);
+
+	int (*vm_create)(const struct hv_vm_config *config, struct hv_vm **vm, struct err *err);
+	void (*vm_destroy)(struct hv_vm *vm);
+
+	/* host stays valid until vm_destroy. flags: MEMORY_READONLY of memory.h, as bit 0. */
+	int (*mem_map)(struct hv_vm *vm, uint64_t gpa, uint64_t size, void *host, unsigned flags,
+		       struct err *err);
+
+	/* Interrupt controller, timers: what hv_vm_config asked for. */
+	int (*platform_create)(struct hv_vm *vm, struct err *err);
+
+	/* Any thread, after platform_create. line: the GSI on x86 (ISA IRQ n is GSI n), the SPI
+	 * number on arm64. Never blocks for long. */
+	void (*irq_set)(struct hv_vm *vm, unsigned line, bool level);
+	int (*msi_send)(struct hv_vm *vm, uint64_t addr, uint32_t data);
+
+	/* Edge-triggered irqfd on a line, and ioeventfd on writes of len bytes (0: any) at addr.
+	 * The caller owns fd. 0 or -errno. Any thread. */
+	int (*irqfd)(struct hv_vm *vm, unsigned line, int fd, struct err *err);
+	int (*ioeventfd)(struct hv_vm *vm, enum hv_space space, uint64_t addr, unsigned len, int fd,
+			 struct err *err);
+
+	int (*vcpu_create)(struct hv_vm *vm, unsigned index, struct hv_vcpu **vcpu,
+			   struct err *err);
+	void (*vcpu_destroy)(struct hv_vcpu *vcpu);
+	int (*vcpu_set_entry)(struct hv_vcpu *vcpu, const struct hv_entry *entry, struct err *err);
+
+	/* Runs until something needs us. Retries EINTR and EAGAIN that no kick explains. Never
+	 * fails otherwise than by HV_EXIT_FAULT. No allocation, no lock. */
+	void (*vcpu_run)(struct hv_vcpu *vcpu, struct hv_exit *exit);
+
+	/* Makes the vCPU's present or next vcpu_run return HV_EXIT_KICKED, once. Any thread;
+	 * async-signal-safe. Valid from vcpu_create's return until vcpu_destroy's call. */
+	void (*vcpu_kick)(struct hv_vcpu *vcpu);
+
+	/* For messages, on the vCPU's thread and between runs only: the program counter, and the
+	 * registers as lines of text (NUL-terminated, cut to len). */
+	uint64_t (*vcpu_pc)(struct hv_vcpu *vcpu);
+	void (*vcpu_dump)(struct hv_vcpu *vcpu, char *buf, size_t len);
+};
+
+/* All rows of this build; *n is how many. */
+const struct hv_backend *const *hv_backends(size_t *n);
+
+/* The row by name and arch, or NULL. */
+const struct hv_backend *hv_backend_find(const char *name, enum arch arch);
+
+const char *hv_arch_name(enum arch arch);
+
+/* The architecture this program was built for. */
+enum arch hv_host_arch(void);
+
+#endif

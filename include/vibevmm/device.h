@@ -1,0 +1,79 @@
+/* device.h: what a device is while the VM runs, and what it may ask for.
+ *
+ * Contract of the functions in a device's row (registry.h):
+ * - create allocates dev->state and opens host things; everything was placed before. On failure it
+ *   undoes its own work. destroy frees what create made; it is called once for each create that
+ *   succeeded, after the vCPUs and the event loop have stopped. reset brings the registers to
+ *   their power-on values; create calls it itself if it wants that.
+ * - read and write get the index of the claim in the row's list, the OFFSET in it, and a size of
+ *   1, 2, 4 or 8 bytes, no wider than the claim's width and inside the claim. A device knows no
+ *   absolute address and no hypervisor.
+ * - The caller holds dev->lock in read, write and reset, whichever thread it is. Callbacks that the
+ *   device gives to host.h take the lock themselves with device_lock.
+ * - Guest data is hostile: no value of offset, size, value may crash or block for long.
+ */
+#ifndef VIBEVMM_DEVICE_H
+#define VIBEVMM_DEVICE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vibevmm/host.h>
+#include <vibevmm/memory.h>
+#include <vibevmm/plan.h>
+
+/* What the machine lends to its devices. One object for all; functions may be called from any
+ * thread, with device locks held. Tests give their own. */
+struct device_host {
+	/* Raises or lowers the line that the planner gave to claim `index` of the device. */
+	void (*irq_set)(struct device_host *host, struct device *dev, unsigned claim, bool level);
+
+	/* The guest asked for its end, with this status (0..63; a larger one is reported and
+	 * becomes 63), ... */
+	void (*guest_exit)(struct device_host *host, struct device *dev, uint64_t status);
+
+	/* ... or for a reset. Both return at once; vCPUs stop soon after. */
+	void (*guest_reset)(struct device_host *host, struct device *dev);
+
+	struct loop *loop;	 /* event loop, host.h */
+	struct console *console; /* the VM's standard input and output, host.h */
+	struct memory *memory;	 /* guest RAM, for devices that do DMA */
+};
+
+struct device {
+	const struct device_row *row;
+	const void *options;		/* the row's options struct */
+	const struct plan_device *plan; /* label, claims */
+	struct device_host *host;
+	void *state; /* the device's own */
+	pthread_mutex_t lock;
+	uint64_t reads, writes; /* accesses so far, under lock */
+};
+
+/* Makes a device: initialises *dev and calls create. On failure *dev needs no destroy. */
+int device_create(struct device *dev, const struct plan_device *plan, struct device_host *host,
+		  struct err *err);
+void device_destroy(struct device *dev);
+
+static inline void device_lock(struct device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+}
+static inline void device_unlock(struct device *dev)
+{
+	pthread_mutex_unlock(&dev->lock);
+}
+
+/* Index of the claim with that name that this device has, or -1; and whether it is connected (a
+ * line without an interrupt controller is not). */
+int device_claim(const struct device *dev, const char *name);
+bool device_claim_connected(const struct device *dev, int claim);
+
+/* The line's level; does nothing if claim is -1 or not connected. */
+void device_irq_set(struct device *dev, int claim, bool level);
+
+/* All rows of devices.def. */
+const struct device_row *const *device_rows(size_t *n);
+
+#endif

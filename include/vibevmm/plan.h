@@ -1,0 +1,170 @@
+/* plan.h: from a configuration to addresses.
+ *
+ * Stage 2 of 4. Gives every claim of every device its place, lays out memory, and reports every
+ * conflict at once, with both positions and the next free window. Opens nothing but the boot image
+ * and ROM files that the config names. Works for any arch and backend on any host. One thread.
+ */
+#ifndef VIBEVMM_PLAN_H
+#define VIBEVMM_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <vibevmm/backend.h>
+#include <vibevmm/config.h>
+#include <vibevmm/memory.h>
+#include <vibevmm/registry.h>
+
+/* ---- What an architecture contributes (src/arch) ----------------------------------------- */
+
+enum layout_kind {
+	LAYOUT_RAM,	 /* `memory: SIZE` fills these in order */
+	LAYOUT_HOLE,	 /* nothing is placed here unless the user fixes it */
+	LAYOUT_MMIO,	 /* windows without a fixed place go here */
+	LAYOUT_PLATFORM, /* belongs to the interrupt controller or the backend: only if there is one
+			  */
+	LAYOUT_PIO,	 /* ports without a fixed place go here */
+	LAYOUT_IRQ,	 /* lines without a fixed place go here */
+};
+
+struct layout_row {
+	enum layout_kind kind;
+	uint64_t start,
+		size; /* size 0: up to the top of the address width (RAM: as much as needed) */
+	const char *name;
+};
+
+/* How the boot processor starts; which modes exist depends on the arch. */
+enum entry_mode { ENTRY_REAL, ENTRY_PROTECTED, ENTRY_LONG, ENTRY_EL1 };
+
+struct plan_entry {
+	bool set;
+	enum entry_mode mode;
+	uint64_t pc;
+	struct mark mark; /* what asked for this entry address */
+	uint64_t tables;  /* where the arch's tables (GDT, page tables) lie; 0: none */
+};
+
+struct arch_row {
+	enum arch arch;
+	const struct layout_row *layout; /* ends with name NULL */
+	uint64_t irq_lines;		 /* lines are 0..irq_lines-1 */
+
+	/* Reserves what the entry mode needs in RAM (page tables, GDT) and checks that pc is
+	 * possible in that mode. Called after the boot format's plan. */
+	void (*plan_entry)(struct plan *plan, struct diags *diags);
+
+	/* Writes those tables and fills the boot processor's state. */
+	int (*write_entry)(const struct plan *plan, struct memory *memory, struct hv_entry *entry,
+			   struct err *err);
+};
+
+const struct arch_row *arch_find(enum arch arch);
+
+/* ---- The plan ---------------------------------------------------------------------------- */
+
+enum region_kind {
+	REGION_RAM,
+	REGION_ROM,
+	REGION_RESERVED, /* the user's */
+	REGION_HOLE,	 /* the user's, cut out of RAM; or the layout's */
+	REGION_PLATFORM,
+	REGION_DEVICE, /* a window, ports or a line of a device */
+	REGION_BOOT,   /* lies inside RAM: image, initrd, page tables */
+};
+
+struct plan_region {
+	enum plan_space space;
+	enum region_kind kind;
+	uint64_t start, last; /* inclusive: a region may end at the top of 64 bits */
+	char owner[40];	      /* "ram", "uart16550", "devices.root", "page tables" */
+	const char *name;     /* of the claim; NULL otherwise */
+	int device;	      /* index in plan->devices, or -1 */
+	struct mark mark;     /* what in the config caused it; source NULL: the layout */
+	bool fixed;	      /* at the user's word, or a default's */
+	const char *file;     /* REGION_ROM: its image */
+};
+
+/* A claim's place. */
+struct plan_claim {
+	const struct claim *claim;
+	unsigned index; /* in the row's list: what read and write are called with */
+	uint64_t start, size;
+	bool connected; /* false: a line in a machine without interrupts, or input taken */
+};
+
+#define PLAN_MAX_CLAIMS 8
+
+struct plan_device {
+	const struct device_row *row;
+	const struct config_choice *choice;
+	char label[40]; /* its id, or "uart16550", or "uart16550#2" */
+	struct plan_claim claims[PLAN_MAX_CLAIMS];
+	unsigned n_claims;
+};
+
+struct plan {
+	const struct vm_config *config;
+	const struct registry *registry;
+	const struct arch_row *arch;
+	struct hv_caps caps;
+	const char *backend_name; /* what caps belong to, for messages; NULL: no backend */
+	enum hv_irqchip irqchip;
+	bool pit;
+
+	struct plan_device *devices;
+	size_t n_devices;
+
+	/* Sorted by space and start. RAM regions are already cut around holes: each RAM and ROM
+	 * region is one memory slot. REGION_BOOT regions lie inside RAM ones. */
+	struct plan_region *regions;
+	size_t n_regions;
+	uint64_t ram_size;
+
+	struct plan_entry entry;
+	void *boot_private; /* the boot format's notes between plan and load; malloc'ed, freed with
+			     * the plan */
+
+	size_t cap_devices, cap_regions;
+};
+
+/* Makes the plan. caps NULL: no backend, checked against the layout alone. Always returns a plan
+ * (NULL only without memory); it is good to build if diags got no error. config, registry and arch
+ * must outlive it. */
+struct plan *plan_make(const struct vm_config *config, const struct registry *registry,
+		       const struct arch_row *arch, const char *backend_name,
+		       const struct hv_caps *caps, struct diags *diags);
+void plan_free(struct plan *plan);
+
+/* The table that `vibevmm plan` prints, or JSON. */
+void plan_print(const struct plan *plan, FILE *out, enum diag_format format);
+
+/* ---- For boot formats and arches, during planning ---------------------------------------- */
+
+/* Reserves [start, start + size) of RAM for `name`. Reports to diags, at mark, if it wraps, isn't
+ * all in one RAM region, or overlaps another boot region; true if it is reserved. size 0 is fine
+ * and reserves nothing. */
+bool plan_boot_fixed(struct plan *plan, struct diags *diags, const char *name, uint64_t start,
+		     uint64_t size, struct mark mark);
+
+/* Finds the lowest (or highest) free RAM for `name` in [min, max], aligned; reports if there is
+ * none. */
+bool plan_boot_place(struct plan *plan, struct diags *diags, const char *name, uint64_t size,
+		     uint64_t align, uint64_t min, uint64_t max, bool high, struct mark mark,
+		     uint64_t *start);
+
+/* Sets where the boot processor starts; reports an entry outside RAM and ROM. */
+void plan_set_entry(struct plan *plan, struct diags *diags, enum entry_mode mode, uint64_t pc,
+		    struct mark mark);
+
+/* The region of that space and kind mask (1 << kind) that holds addr, or NULL. */
+const struct plan_region *plan_region_at(const struct plan *plan, enum plan_space space,
+					 unsigned kinds, uint64_t addr);
+
+/* The device window nearest to addr, for messages about stray accesses; NULL if there is none. */
+const struct plan_region *plan_nearest(const struct plan *plan, enum plan_space space,
+				       uint64_t addr);
+
+#endif
