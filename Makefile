@@ -72,7 +72,7 @@ $(BUILD)/%.o: %.c
 # main.c stays outside of the library, which tests link.
 $(LIB): $(filter-out $(MAIN_OBJ),$(OBJS))
 	@$(if $(filter 1,$(V)),,echo '  AR      $@')
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 $(PROG): $(MAIN_OBJ) $(LIB)
 	@$(if $(filter 1,$(V)),,echo '  LINK    $@')
@@ -141,6 +141,8 @@ $(BUILD)/tests/%: tests/%.c $(LIB)
 	$(Q)$(CC) $(ALL_CPPFLAGS) -Itests $(filter-out -fvisibility=hidden,$(ALL_CFLAGS)) -MMD -MP \
 		$(ALL_LDFLAGS) -o $@ $< $(LIB) $(LIBS) $(shell pkg-config --libs cmocka)
 -include $(UNIT:=.d)
+# This one makes the Nth allocation fail.
+$(BUILD)/tests/unit/test_rows: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 .PHONY: tests
 tests: all $(UNIT)

@@ -26,12 +26,13 @@ enum option_kind {
 	OPTION_IRQ,	 /* a line number, or `none`               -> uint32_t, OPTION_IRQ_NONE */
 	OPTION_DURATION, /* a number with ms, s or m               -> uint64_t, nanoseconds */
 	OPTION_STRING,	 /*                                        -> char *, NULL when absent */
-	OPTION_PATH, /* relative to the file that names it     -> char *, joined; see config_path */
+	OPTION_PATH, /* relative to the file that names it     -> char *, joined to its directory */
 	OPTION_ENUM, /* one of .words                          -> uint32_t, index into .words */
 	OPTION_MAP,  /* a mapping with options of its own      -> the struct of .type, inline */
-	OPTION_CHOICE,	/* one one-key mapping out of .choices    -> struct config_choice * */
+	OPTION_CHOICE,	/* one one-key mapping out of a table     -> struct config_choice * */
 	OPTION_CHOICES, /* a sequence of them                     -> struct config_choice *,
-			   uint32_t */
+			   uint32_t. The tables (memory kinds, boot formats, devices) are the
+			   top level's: see src/config/vm_type.c */
 };
 
 #define OPTION_IRQ_NONE UINT32_MAX
@@ -77,6 +78,7 @@ struct node {
 	enum node_kind kind;
 	bool is_default; /* not written by the user: it comes from the row's default */
 	bool bad;	 /* an error was reported inside; later stages leave it out */
+	bool plain;	 /* NODE_SCALAR: written without quotes, so that it may be a null */
 	char *key;	 /* for a child of a map */
 	char *text;	 /* NODE_SCALAR: as written; length in bytes excludes the NUL behind it */
 	size_t len;
@@ -167,12 +169,11 @@ struct config_settings {
 	char *log_level; /* NULL: not set */
 	char *images;	 /* colon-separated directories; NULL: not set */
 	char *file;	 /* where they come from, for messages; NULL: none */
-	void *sources;	 /* private: texts that diagnostics point into */
 };
 
 /* Reads $XDG_CONFIG_HOME/vibevmm/vibevmm.ini (default ~/.config), else /etc/vibevmm/vibevmm.ini;
  * having neither is fine. Mistakes go to diags with file and line. Free with
- * config_settings_free, after the diags were printed. */
+ * config_settings_free. */
 void config_settings_load(struct config_settings *settings, struct diags *diags);
 void config_settings_free(struct config_settings *settings);
 
@@ -192,7 +193,8 @@ void config_free(struct config *config);
 
 const struct vm_config *config_vm(const struct config *config);
 
-/* Prints the effective configuration, defaults and all, as YAML that loads back to the same VM. */
+/* Prints the effective configuration, defaults and all, as YAML that loads back to the same VM.
+ * Paths are printed absolute, so that the output works in any directory. */
 void config_print(const struct config *config, FILE *out);
 
 /* The row of the file's top level, for `devices`, schema and manual pages. */

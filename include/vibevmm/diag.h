@@ -11,7 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* A text that marks point into: a file, or a command-line flag. Must outlive the diags. */
+/* A text that marks point into: a file, or a command-line flag. Need not outlive the call that
+ * takes the mark: diags copy what they show. */
 struct source {
 	const char *name; /* as the user wrote it; printed before the line number */
 	const char *text; /* for excerpts; NULL: none */

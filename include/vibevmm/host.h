@@ -47,6 +47,9 @@ void loop_timer_clear(struct loop *loop, struct loop_timer *timer);
 /* CLOCK_MONOTONIC in nanoseconds; never 0. */
 uint64_t loop_now(void);
 
+/* CLOCK_REALTIME in nanoseconds since 1970: for clocks that guests read, never for deadlines. */
+uint64_t loop_wall(void);
+
 /* ---- Console: the VM's standard input and output ------------------------------------------ */
 
 struct console;
@@ -82,6 +85,11 @@ int console_listen(struct console *console, loop_fn ready, void *arg);
  * nothing is lost. Any thread. */
 int console_get(struct console *console);
 bool console_has_input(struct console *console);
+
+/* The VM is ending: from now on a reader that lags is waited for one second in all, then the rest
+ * is dropped as lost. Without it one who never reads would hold up the end for ever. Any thread;
+ * async-signal-safe. */
+void console_hurry(struct console *console);
 
 /* Bytes that could not be written. */
 uint64_t console_lost(const struct console *console);

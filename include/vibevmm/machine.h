@@ -15,9 +15,9 @@
 /* All device types and boot formats of this build. */
 const struct registry *machine_registry(void);
 
-/* Picks the backend that the config asks for ("auto": the first of its arch) without probing it.
- * NULL, with *why a sentence, if this build has none. */
-const struct hv_backend *machine_backend(const struct vm_config *config, const char **why);
+/* The backend that the config asks for ("auto": the first of its arch), without probing it. NULL if
+ * this build has none. */
+const struct hv_backend *machine_backend(const struct vm_config *config);
 
 /* Load and plan in one step, as validate, plan and run need it: plan against the most the config's
  * backend can do. Sets *config and *plan also after errors, as far as they came; both may be

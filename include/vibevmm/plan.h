@@ -27,6 +27,8 @@ enum layout_kind {
 			  */
 	LAYOUT_PIO,	 /* ports without a fixed place go here */
 	LAYOUT_IRQ,	 /* lines without a fixed place go here */
+	LAYOUT_PIC_PORTS, /* ports that a full interrupt controller answers itself */
+	LAYOUT_PIT_PORTS, /* ports that the 8254 timer answers itself */
 };
 
 struct layout_row {
@@ -122,6 +124,7 @@ struct plan {
 	struct plan_region *regions;
 	size_t n_regions;
 	uint64_t ram_size;
+	bool memory_bad; /* errors were reported about memory: checks against RAM make no sense */
 
 	struct plan_entry entry;
 	void *boot_private; /* the boot format's notes between plan and load; malloc'ed, freed with
@@ -150,7 +153,7 @@ bool plan_boot_fixed(struct plan *plan, struct diags *diags, const char *name, u
 		     uint64_t size, struct mark mark);
 
 /* Finds the lowest (or highest) free RAM for `name` in [min, max], aligned; reports if there is
- * none. */
+ * none, unless diags is NULL. */
 bool plan_boot_place(struct plan *plan, struct diags *diags, const char *name, uint64_t size,
 		     uint64_t align, uint64_t min, uint64_t max, bool high, struct mark mark,
 		     uint64_t *start);

@@ -1,0 +1,99 @@
+/* run.c: `vibevmm run`. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include <vibevmm/log.h>
+
+#include "cli.h"
+
+enum { FLAG_LOG, FLAG_STATS, FLAG_TIMEOUT };
+
+static const struct cli_flag flags[] = {
+	[FLAG_LOG] = { "log", "LEVEL", "0-4, or none, error, warn (default), info, debug" },
+	[FLAG_STATS] = { "stats", NULL, "Print exits, run time and accesses by device at the end" },
+	[FLAG_TIMEOUT] = { "timeout", "TIME",
+			   "End the VM with status 124 after 500ms, 20s, 5m, ..." },
+	{ 0 },
+};
+
+static int parse_flags(const struct cli_command *command, const struct cli_args *args,
+		       struct machine_options *options)
+{
+	const char *timeout = args->values[FLAG_TIMEOUT];
+	enum log_level level;
+	const char *why;
+
+	*options = (struct machine_options){
+		.stats = args->values[FLAG_STATS] != NULL,
+		.in = STDIN_FILENO,
+		.out = STDOUT_FILENO,
+	};
+	if (timeout && config_number(OPTION_DURATION, timeout, &options->timeout, &why))
+		return cli_usage(command, "--timeout '%s': %s", timeout, why);
+	if (timeout && !options->timeout)
+		return cli_usage(command, "--timeout must be more than 0");
+	if (args->values[FLAG_LOG]) {
+		if (log_parse_level(args->values[FLAG_LOG], &level))
+			return cli_usage(
+				command,
+				"--log is 0-4, or none, error, warn, info or debug, not '%s'",
+				args->values[FLAG_LOG]);
+		log_set_level(level);
+	}
+	return 0;
+}
+
+static int build_and_run(const struct plan *plan, const struct machine_options *options)
+{
+	struct machine *machine;
+	struct err err = { 0 };
+	int status;
+
+	if (machine_build(plan, options, &machine, &err)) {
+		log_error("%s", err.text);
+		return err.status ? err.status : STATUS_OSERR;
+	}
+	status = machine_run(machine);
+	if (options->stats)
+		machine_print_stats(machine, stderr);
+	machine_free(machine);
+	return status;
+}
+
+static int run(const struct cli_command *command, const struct cli_args *args)
+{
+	const char *path = args->n_files ? args->files[0] : "vm.yaml";
+	struct machine_options options;
+	struct cli_session session;
+	struct config *config;
+	struct plan *plan;
+	int status;
+
+	if (!args->n_files && access(path, F_OK))
+		return cli_usage(command, "name a config file (there is no vm.yaml here)");
+	status = cli_begin(command, NULL, &session);
+	if (status)
+		return status;
+	status = parse_flags(command, args, &options);
+	if (status) {
+		cli_end(&session);
+		return status;
+	}
+	machine_plan(path, &session.settings, session.diags, &config, &plan);
+	status = cli_report(&session);
+	if (!status)
+		status = build_and_run(plan, &options);
+	plan_free(plan);
+	config_free(config);
+	cli_end(&session);
+	return status;
+}
+
+const struct cli_command cli_run = {
+	.name = "run",
+	.args = "[FILE]",
+	.doc = "Run the VM of FILE (default: vm.yaml) and end with its status",
+	.flags = flags,
+	.max_files = 1,
+	.run = run,
+};

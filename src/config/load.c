@@ -1,0 +1,273 @@
+/* load.c: the order of things: read, parse, (compose,) normalise, load; and the config object. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vibevmm/utf8.h>
+
+#include "loader.h"
+
+static const char out_of_memory[] = "out of memory";
+
+bool config_backend_known(const char *name)
+{
+	size_t n;
+	const struct hv_backend *const *rows = hv_backends(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(rows[i]->name, name))
+			return true;
+	}
+	return !strcmp(name, "auto");
+}
+
+void config_backend_words(const char **words, size_t max)
+{
+	size_t n, used = 0;
+	const struct hv_backend *const *rows = hv_backends(&n);
+
+	words[used++] = "auto";
+	for (size_t i = 0; i < n && used < max - 1; i++) {
+		bool known = false; /* a row for each arch */
+
+		for (size_t k = 0; k < used; k++)
+			known |= !strcmp(words[k], rows[i]->name);
+		if (!known)
+			words[used++] = rows[i]->name;
+	}
+	words[used] = NULL;
+}
+
+const char *config_shown(struct config *config, const char *text)
+{
+	const size_t max = 48;
+	size_t len = strlen(text);
+	char *cut;
+
+	if (len <= max)
+		return text;
+	len = max;
+	while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
+		len--;
+	cut = arena_printf(&config->arena, "%.*s...", (int)len, text);
+	return cut ? cut : "...";
+}
+
+/* ---- Defaults that are no constants ------------------------------------------------------ */
+
+static void set_default(struct config *config, const char *key, const char *text)
+{
+	struct node *root = config->root, *node;
+
+	if (!text || node_get(root, key))
+		return;
+	node = node_new(&config->arena, NODE_SCALAR, root->mark);
+	if (!node)
+		return;
+	node->key = (char *)key;
+	node->text = (char *)text;
+	node->len = strlen(text);
+	node->is_default = true;
+	node_add(&config->arena, root, node);
+}
+
+/* "configs/hello.yaml": "hello" */
+static const char *name_of_file(struct config *config, const char *path)
+{
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot;
+	size_t len = strlen(base);
+
+	if (!strcmp(path, "-"))
+		return "vm";
+	dot = strrchr(base, '.');
+	if (dot && dot > base && (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml")))
+		len = (size_t)(dot - base);
+	for (len = len < 64 ? len : 64; len && ((unsigned char)base[len] & 0xc0) == 0x80; len--)
+		;
+	return len ? arena_copy(&config->arena, base, len) : "vm";
+}
+
+/* The arch decides which options exist, so it is needed before all others are looked at. A wrong
+ * word, which is reported later, counts as the one that was probably meant. */
+static enum arch find_arch(const struct node *root)
+{
+	const char *const *words = registry_option(config_vm_type(), "arch")->words;
+	const struct node *node = node_get(root, "arch");
+	const char *near = NULL;
+
+	if (node && node->kind == NODE_SCALAR)
+		near = config_nearest(node->text, words);
+	for (unsigned i = 0; near && words[i]; i++) {
+		if (!strcmp(words[i], near))
+			return (enum arch)(1u << i);
+	}
+	return hv_host_arch();
+}
+
+/* ---- Loading ----------------------------------------------------------------------------- */
+
+static bool make_choices(struct config *config, const struct registry *registry)
+{
+	struct choices *memory = &config->choices[TABLE_MEMORY];
+	struct choices *boot = &config->choices[TABLE_BOOT];
+	struct choices *devices = &config->choices[TABLE_DEVICES];
+	struct arena *arena = &config->arena;
+	const struct config_type *const *kinds;
+	size_t n;
+
+	kinds = config_memory_types(&n);
+	*memory = (struct choices){ "memory kind", NULL, (uint32_t)n };
+	*boot = (struct choices){ "boot format", NULL, (uint32_t)registry->n_boots };
+	*devices = (struct choices){ "device", NULL, (uint32_t)registry->n_devices };
+	for (unsigned i = 0; i < TABLE_COUNT; i++) {
+		struct choices *c = &config->choices[i];
+
+		c->types = arena_alloc(arena, (c->n + 1) * sizeof(struct config_type *));
+		if (!c->types)
+			return false;
+	}
+	for (uint32_t i = 0; i < memory->n; i++)
+		memory->types[i] = kinds[i];
+	for (uint32_t i = 0; i < boot->n; i++)
+		boot->types[i] = &registry->boots[i]->type;
+	for (uint32_t i = 0; i < devices->n; i++)
+		devices->types[i] = &registry->devices[i]->type;
+	return true;
+}
+
+static bool is_bad(const struct node *root, const char *key)
+{
+	const struct node *node = node_get(root, key);
+
+	return (node && node->bad) || option_misspelt(config_vm_type(), root, key);
+}
+
+/* From the text in config->source to config->vm. 0 or -errno after a diagnostic. */
+static int load(struct config *config, const char *path, const struct registry *registry)
+{
+	const struct config_settings *settings = config->settings;
+	struct mark whole = { .source = &config->source };
+	const char *slash = strrchr(path, '/');
+	struct node *name;
+	int ret = -EINVAL;
+
+	if (utf8_check(path, strlen(path)) != strlen(path)) {
+		diag_error(config->diags, whole, "the name of the file is not UTF-8");
+		diag_help(config->diags, "rename it or its directory");
+		return -EINVAL;
+	}
+	config->directory =
+		slash ? arena_copy(&config->arena, path, (size_t)(slash + 1 - path)) : "";
+	config->root = tree_parse(&config->arena, &config->source, config->diags);
+	if (!config->root || !make_choices(config, registry))
+		goto out;
+
+	/* Composition belongs here: `extends`, --set and variables turn several trees into one,
+	 * with each node keeping its own marks. The settings are the lowest layer. */
+
+	if (config->root->kind == NODE_MAP) {
+		set_default(config, "backend", settings ? settings->backend : NULL);
+		config->arch = find_arch(config->root);
+		set_default(config, "arch", hv_arch_name(hv_host_arch()));
+		set_default(config, "name", name_of_file(config, path));
+	}
+	config_normalise(config);
+	if (config->arena.failed || config->root->kind != NODE_MAP)
+		goto out;
+	name = node_get(config->root, "name");
+	if (name && !name->canon)
+		name->canon = "vm";
+	ret = typed_load(config);
+	if (ret)
+		return ret;
+	config->vm->arch = config->arch;
+	config->vm->memory_bad = is_bad(config->root, "memory");
+	config->vm->boot_bad = !config->vm->boot;
+	config->vm->root = config->root;
+out:
+	if (config->arena.failed) {
+		diag_error(config->diags, whole, out_of_memory);
+		return -ENOMEM;
+	}
+	return ret;
+}
+
+static struct config *config_new(const char *name, const struct config_settings *settings,
+				 struct diags *diags)
+{
+	struct config *config = calloc(1, sizeof(*config));
+
+	if (!config) {
+		diag_error(diags, MARK_NONE, out_of_memory);
+		return NULL;
+	}
+	config->settings = settings;
+	config->diags = diags;
+	config->source.name = arena_copy(&config->arena, name, strlen(name));
+	if (!config->source.name) {
+		diag_error(diags, MARK_NONE, out_of_memory);
+		config_free(config);
+		return NULL;
+	}
+	return config;
+}
+
+struct config *config_load(const char *path, const struct registry *registry,
+			   const struct config_settings *settings, struct diags *diags)
+{
+	const char *name = strcmp(path, "-") ? path : "<stdin>";
+	struct config *config = config_new(name, settings, diags);
+
+	if (!config)
+		return NULL;
+	if (file_read(path, "a config", FILE_MAX_SIZE, false, &config->source, diags) ||
+	    load(config, path, registry)) {
+		config_free(config);
+		return NULL;
+	}
+	return config;
+}
+
+struct config *config_load_text(const char *name, const char *text, size_t len,
+				const struct registry *registry,
+				const struct config_settings *settings, struct diags *diags)
+{
+	struct config *config = config_new(name, settings, diags);
+	struct mark whole = MARK_NONE;
+	char *copy;
+
+	if (!config)
+		return NULL;
+	whole.source = &config->source;
+	copy = malloc(len + 1);
+	if (!copy || len > FILE_MAX_SIZE) {
+		diag_error(diags, whole, "%s", copy ? "longer than 1 MiB" : out_of_memory);
+		free(copy);
+		goto fail;
+	}
+	memcpy(copy, text, len);
+	copy[len] = 0;
+	config->source.text = copy;
+	config->source.len = len;
+	if (file_check_text(&config->source, diags) || load(config, name, registry))
+		goto fail;
+	return config;
+fail:
+	config_free(config);
+	return NULL;
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	typed_free(config);
+	free((char *)config->source.text);
+	arena_free(&config->arena);
+	free(config);
+}
+
+const struct vm_config *config_vm(const struct config *config)
+{
+	return config->vm;
+}

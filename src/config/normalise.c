@@ -1,0 +1,480 @@
+/* normalise.c: checking the tree by the rows, and completing it.
+ *
+ * Afterwards every option that has a value or a default is a node with canonical text, every
+ * choice is a mapping with one key whose value is a mapping, and what is wrong was reported and is
+ * marked bad.
+ */
+#include <string.h>
+
+#include "loader.h"
+
+static bool normalise_map(struct config *config, struct node *node, const struct config_type *type);
+
+struct mark node_place(const struct node *node)
+{
+	bool nothing_to_see = node->kind == NODE_SCALAR && !node->len && node->plain;
+
+	return nothing_to_see ? node->key_mark : node->mark;
+}
+
+static bool option_exists(const struct config *config, const struct option *option)
+{
+	return !option->arches || (option->arches & config->arch);
+}
+
+/* ---- Words for messages ------------------------------------------------------------------ */
+
+const char *config_word_list(struct config *config, const char *const *words)
+{
+	const char *list = "";
+
+	for (unsigned i = 0; words[i] && list; i++)
+		list = arena_printf(&config->arena, "%s%s%s", list, i ? ", " : "", words[i]);
+	return list ? list : "";
+}
+
+const char *option_label(struct config *config, const struct config_type *type, const char *key)
+{
+	const char *text = type == config_vm_type()
+				   ? arena_printf(&config->arena, "'%s'", key)
+				   : arena_printf(&config->arena, "'%s' of %s", key, type->name);
+
+	return text ? text : key;
+}
+
+const char *option_expects(struct config *config, const struct option *option)
+{
+	const char *text;
+
+	switch (option->kind) {
+	case OPTION_BOOL:
+		return "true or false";
+	case OPTION_UINT:
+		return "a number";
+	case OPTION_SIZE:
+		return "a size such as 512M";
+	case OPTION_ADDR:
+		return "an address such as 0x1000";
+	case OPTION_IRQ:
+		return "the number of an interrupt line, or none";
+	case OPTION_DURATION:
+		return "a time such as 20s";
+	case OPTION_STRING:
+		return "a text";
+	case OPTION_PATH:
+		return "the path of a file";
+	case OPTION_ENUM:
+		text = arena_printf(&config->arena, "one of %s",
+				    config_word_list(config, option->words));
+		return text ? text : "a word";
+	case OPTION_MAP:
+		return "a mapping of options";
+	case OPTION_CHOICE:
+		return "one name with its options";
+	case OPTION_CHOICES:
+		return "a list, each entry behind '- '";
+	}
+	return "";
+}
+
+/* The keys of a type that exist on this arch, NULL-terminated. */
+static const char *const *type_keys(struct config *config, const struct config_type *type)
+{
+	const struct option *o = type->options;
+	const char **keys;
+	size_t n = 0;
+
+	while (o && o[n].key)
+		n++;
+	keys = arena_alloc(&config->arena, (n + 1) * sizeof(*keys));
+	n = 0;
+	for (; keys && o && o->key; o++) {
+		/* Alternatives come one behind the other. */
+		if (option_exists(config, o) && (!n || strcmp(keys[n - 1], o->key)))
+			keys[n++] = o->key;
+	}
+	return keys;
+}
+
+static void help_options(struct config *config, const struct config_type *type)
+{
+	const char *const *keys = type_keys(config, type);
+
+	if (keys && !keys[0])
+		diag_help(config->diags, "%s takes no options", type->name);
+	else if (keys && type != config_vm_type())
+		diag_help(config->diags, "%s takes: %s", type->name,
+			  config_word_list(config, keys));
+	else if (keys)
+		diag_help(config->diags, "the keys here are: %s", config_word_list(config, keys));
+}
+
+/* ---- Options ----------------------------------------------------------------------------- */
+
+bool option_takes(const struct option *option, const struct node *value)
+{
+	switch (option->kind) {
+	case OPTION_MAP:
+		return value->kind == NODE_MAP || node_is_null(value);
+	case OPTION_CHOICE:
+		return value->kind != NODE_SEQ;
+	case OPTION_CHOICES:
+		return value->kind == NODE_SEQ || node_is_null(value);
+	default:
+		return value->kind == NODE_SCALAR;
+	}
+}
+
+const struct option *option_match(const struct config_type *type, const struct node *value)
+{
+	const struct option *first = registry_option(type, value->key);
+
+	for (const struct option *o = first; o && o->key; o++) {
+		if (option_takes(o, value) && !strcmp(o->key, value->key))
+			return o;
+	}
+	return first;
+}
+
+/* The likely meaning goes into child->canon: whoever looks for that option is not told as well that
+ * it is missing. */
+static void report_unknown_option(struct config *config, const struct config_type *type,
+				  struct node *child)
+{
+	const char *const *keys = type_keys(config, type);
+	const char *near = keys ? config_nearest(child->key, keys) : NULL;
+	const char *key = config_shown(config, child->key);
+	bool top = type == config_vm_type();
+
+	if (near)
+		diag_error(config->diags, child->key_mark,
+			   "unknown %s '%s'%s%s; did you mean '%s'?", top ? "key" : "option", key,
+			   top ? "" : " of ", top ? "" : type->name, near);
+	else
+		diag_error(config->diags, child->key_mark, "unknown %s '%s'%s%s",
+			   top ? "key" : "option", key, top ? "" : " of ", top ? "" : type->name);
+	if (!near)
+		help_options(config, type);
+	child->canon = near;
+	child->bad = true;
+}
+
+bool option_misspelt(const struct config_type *type, const struct node *node, const char *key)
+{
+	for (uint32_t i = 0; i < node->n_children; i++) {
+		const struct node *child = node->children[i];
+
+		if (child->bad && child->canon && !registry_option(type, child->key) &&
+		    !strcmp(child->canon, key))
+			return true;
+	}
+	return false;
+}
+
+static void report_shape(struct config *config, const struct config_type *type,
+			 const struct option *option, const struct node *node)
+{
+	const char *expects = option_expects(config, option);
+
+	for (const struct option *o = option + 1; o->key && !strcmp(o->key, option->key); o++) {
+		expects = arena_printf(&config->arena, "%s, or %s", expects,
+				       option_expects(config, o));
+		if (!expects)
+			return;
+	}
+	diag_error(config->diags, node_place(node), "%s takes %s, not %s",
+		   option_label(config, type, option->key), expects, node_kind_name(node));
+	if (option->kind == OPTION_CHOICES && node->kind == NODE_MAP && node->n_children)
+		diag_help(config->diags, "write `- ` before '%s'",
+			  config_shown(config, node->children[0]->key));
+	else if (option->kind == OPTION_CHOICE && node->kind == NODE_SEQ)
+		diag_help(config->diags, "take the '- ' or the brackets away");
+}
+
+/* ---- Choices ----------------------------------------------------------------------------- */
+
+static int choice_find(const struct choices *choices, const char *name)
+{
+	for (uint32_t i = 0; i < choices->n; i++) {
+		if (!strcmp(choices->types[i]->name, name))
+			return (int)i;
+	}
+	return -1;
+}
+
+static void help_choices(struct config *config, const struct choices *choices)
+{
+	const char **names = arena_alloc(&config->arena, (choices->n + 1) * sizeof(*names));
+
+	for (uint32_t i = 0; names && i < choices->n; i++)
+		names[i] = choices->types[i]->name;
+	if (names && choices->n <= 24)
+		diag_help(config->diags, "the %ss are: %s", choices->noun,
+			  config_word_list(config, names));
+	else
+		diag_help(config->diags, "`vibevmm devices` lists them");
+}
+
+static void report_unknown_choice(struct config *config, const struct choices *choices,
+				  const char *name, struct mark mark)
+{
+	const char **names = arena_alloc(&config->arena, (choices->n + 1) * sizeof(*names));
+	const char *near = NULL;
+
+	for (uint32_t i = 0; names && i < choices->n; i++)
+		names[i] = choices->types[i]->name;
+	if (names)
+		near = config_nearest(name, names);
+	name = config_shown(config, name);
+	if (near) {
+		diag_error(config->diags, mark, "unknown %s '%s'; did you mean '%s'?",
+			   choices->noun, name, near);
+	} else {
+		diag_error(config->diags, mark, "unknown %s '%s'", choices->noun, name);
+		help_choices(config, choices);
+	}
+}
+
+/* An entry with several keys: the type as a value, options beside the type instead of below it, or
+ * several types in one entry. */
+static void report_several_keys(struct config *config, const struct choices *choices,
+				const struct node *node)
+{
+	const struct node *kind = node_get(node, "type"), *first = node->children[0],
+			  *second = node->children[1];
+	int known = choice_find(choices, first->key);
+
+	if (kind && kind->kind == NODE_SCALAR && choice_find(choices, kind->text) >= 0) {
+		diag_error(config->diags, kind->key_mark,
+			   "'type' is no key here: the name of the %s itself is the key",
+			   choices->noun);
+		diag_help(config->diags, "write `%s:` and its options indented below it",
+			  kind->text);
+		return;
+	}
+	diag_error(config->diags, second->key_mark,
+		   "'%s' and '%s' in one entry; an entry is one %s, with its options inside",
+		   config_shown(config, first->key), config_shown(config, second->key),
+		   choices->noun);
+	if (known >= 0 && choice_find(choices, second->key) >= 0)
+		diag_help(config->diags, "keep one of them, or make it an entry of its own");
+	else if (known >= 0 && registry_option(choices->types[known], second->key))
+		diag_help(config->diags, "indent '%s' more than '%s' to make it an option of it",
+			  second->key, first->key);
+}
+
+/* `uart16550` and `uart16550:` become `uart16550: {}`. */
+static bool expand_bare(struct config *config, struct node *node)
+{
+	struct node *options;
+
+	if (node->kind == NODE_SCALAR) {
+		options = node_new(&config->arena, NODE_MAP, node->mark);
+		if (!options)
+			return false;
+		options->key = node->text;
+		node->kind = NODE_MAP;
+		return node_add(&config->arena, node, options);
+	}
+	if (node->n_children == 1 && node_is_null(node->children[0])) {
+		options = node->children[0];
+		options->kind = NODE_MAP;
+		options->mark = options->key_mark;
+	}
+	return true;
+}
+
+/* The type of `type: uart16550`, alone in its entry. */
+static bool report_type_as_value(struct config *config, const struct choices *choices,
+				 const struct node *child)
+{
+	if (strcmp(child->key, "type") != 0 || child->kind != NODE_SCALAR ||
+	    choice_find(choices, child->text) < 0)
+		return false;
+	diag_error(config->diags, child->key_mark,
+		   "'type' is no key here: the name of the %s itself is the key", choices->noun);
+	diag_help(config->diags, "write `%s` alone, or `%s: {...}` with options", child->text,
+		  child->text);
+	return true;
+}
+
+/* Checks one choice, a mapping with one key out of the table; true if it is good. */
+static bool normalise_choice(struct config *config, const struct choices *choices,
+			     struct node *node)
+{
+	struct node *child;
+	int index;
+
+	if (node->bad)
+		return false;
+	node->bad = true;
+	if (node->kind == NODE_SEQ || node_is_null(node)) {
+		diag_error(config->diags, node_place(node), "%s where the name of a %s is due",
+			   node->kind == NODE_SEQ ? "a list" : "nothing", choices->noun);
+		help_choices(config, choices);
+		return false;
+	}
+	if (!expand_bare(config, node))
+		return false;
+	if (!node->n_children) {
+		diag_error(config->diags, node->mark, "{} names no %s", choices->noun);
+		help_choices(config, choices);
+		return false;
+	}
+	if (node->n_children > 1) {
+		report_several_keys(config, choices, node);
+		return false;
+	}
+	child = node->children[0];
+	if (report_type_as_value(config, choices, child))
+		return false;
+	index = choice_find(choices, child->key);
+	if (index < 0) {
+		report_unknown_choice(config, choices, child->key, child->key_mark);
+		return false;
+	}
+	if (child->bad)
+		return false;
+	if (child->kind != NODE_MAP) {
+		diag_error(config->diags, child->mark, "%s takes a mapping of options, not %s",
+			   choices->types[index]->name, node_kind_name(child));
+		help_options(config, choices->types[index]);
+		return false;
+	}
+	node->bad = !normalise_map(config, child, choices->types[index]);
+	return !node->bad;
+}
+
+/* Fills config->lists. */
+static bool normalise_choices(struct config *config, const struct option *option, struct node *node)
+{
+	enum choice_table table = vm_choice_table(option);
+	struct choice_list *list = &config->lists[table];
+	uint32_t n = option->kind == OPTION_CHOICE ? 1 : node->n_children;
+	bool good = true;
+
+	if (option->kind == OPTION_CHOICES && node->kind == NODE_SCALAR) {
+		node->kind = NODE_SEQ; /* `devices:` with nothing below it */
+		return true;
+	}
+	list->entries = arena_alloc(&config->arena, n * sizeof(struct node *));
+	list->positions = arena_alloc(&config->arena, n * sizeof(uint32_t));
+	if (!list->entries || !list->positions)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		struct node *entry = option->kind == OPTION_CHOICE ? node : node->children[i];
+
+		if (normalise_choice(config, &config->choices[table], entry)) {
+			list->entries[list->n] = entry;
+			list->positions[list->n++] = i;
+		} else {
+			good = false;
+		}
+	}
+	return good;
+}
+
+/* ---- Mappings ---------------------------------------------------------------------------- */
+
+static bool normalise_value(struct config *config, const struct config_type *type,
+			    const struct option *option, struct node *node)
+{
+	if (!option_takes(option, node)) {
+		if (!node->bad)
+			report_shape(config, type, option, node);
+		node->bad = true;
+		return false;
+	}
+	switch (option->kind) {
+	case OPTION_MAP:
+		if (node->kind == NODE_SCALAR) {
+			node->kind = NODE_MAP;
+			node->mark = node->key_mark;
+		}
+		return normalise_map(config, node, option->type);
+	case OPTION_CHOICE:
+	case OPTION_CHOICES:
+		if (node->bad || !normalise_choices(config, option, node))
+			node->bad = true;
+		return !node->bad;
+	default:
+		return value_check(config, type, option, node);
+	}
+}
+
+/* Adds the option's default, or reports that it is required. */
+static bool add_missing(struct config *config, struct node *node, const struct config_type *type,
+			const struct option *option)
+{
+	struct node *child;
+
+	if (option->required) {
+		struct mark mark =
+			node->key ? node->key_mark : (struct mark){ .source = node->mark.source };
+
+		if (option_misspelt(type, node, option->key))
+			return false;
+		if (type == config_vm_type())
+			diag_error(config->diags, mark, "'%s' is missing", option->key);
+		else
+			diag_error(config->diags, mark, "%s needs '%s'", type->name, option->key);
+		diag_help(config->diags, "%s: %s", option->key, option->doc);
+		return false;
+	}
+	if (!option->def && option->kind != OPTION_MAP)
+		return true;
+	child = node_new(&config->arena, option->def ? NODE_SCALAR : NODE_MAP, node->key_mark);
+	if (!child)
+		return false;
+	child->key = (char *)option->key;
+	child->is_default = true;
+	if (option->def) {
+		child->text = (char *)option->def;
+		child->len = strlen(option->def);
+	}
+	return node_add(&config->arena, node, child) &&
+	       normalise_value(config, type, option, child);
+}
+
+static bool normalise_map(struct config *config, struct node *node, const struct config_type *type)
+{
+	bool good = !node->bad;
+	uint32_t written = node->n_children;
+
+	for (uint32_t i = 0; i < written; i++) {
+		struct node *child = node->children[i];
+		const struct option *option = option_match(type, child);
+
+		if (!option) {
+			report_unknown_option(config, type, child);
+			good = false;
+		} else if (!option_exists(config, option)) {
+			diag_error(config->diags, child->key_mark,
+				   "%s does not exist on %s, this VM's arch",
+				   option_label(config, type, option->key),
+				   hv_arch_name(config->arch));
+			good = false;
+		} else if (!normalise_value(config, type, option, child)) {
+			good = false;
+		}
+	}
+	for (const struct option *o = type->options; o && o->key; o++) {
+		if (option_exists(config, o) && registry_option(type, o->key) == o &&
+		    !node_get(node, o->key) && !add_missing(config, node, type, o))
+			good = false;
+	}
+	node->bad = !good;
+	return good;
+}
+
+void config_normalise(struct config *config)
+{
+	if (config->root->kind != NODE_MAP) {
+		diag_error(config->diags, config->root->mark, "a config is a mapping, not %s",
+			   node_kind_name(config->root));
+		diag_help(config->diags, "begin with `boot:` or another key in the first column");
+		config->root->bad = true;
+		return;
+	}
+	normalise_map(config, config->root, config_vm_type());
+}

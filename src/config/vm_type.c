@@ -1,0 +1,166 @@
+/* vm_type.c: the rows of the top level, and the memory kinds. */
+#include <assert.h>
+#include <string.h>
+
+#include <vibevmm/bytes.h>
+
+#include "loader.h"
+
+#define PAGE	  .align = 4096
+#define PAGE_SIZE .min = 4096, .align = 4096
+
+static const struct option ram_options[] = {
+	OPTION(struct memory_ram, at, OPTION_ADDR, .required = true, PAGE,
+	       .doc = "Guest-physical address where it begins"),
+	OPTION(struct memory_ram, size, OPTION_SIZE, .required = true, PAGE_SIZE,
+	       .doc = "How much"),
+	{ 0 },
+};
+
+static const struct option rom_options[] = {
+	OPTION(struct memory_rom, at, OPTION_ADDR, .required = true, PAGE,
+	       .doc = "Guest-physical address where it begins"),
+	OPTION(struct memory_rom, file, OPTION_PATH, .required = true, .doc = "What is in it"),
+	OPTION(struct memory_rom, size, OPTION_SIZE, PAGE_SIZE,
+	       .doc = "How much; without it, as much as the file needs"),
+	{ 0 },
+};
+
+static const struct option range_options[] = {
+	OPTION(struct memory_ram, at, OPTION_ADDR, .required = true, PAGE,
+	       .doc = "Guest-physical address where it begins"),
+	OPTION(struct memory_ram, size, OPTION_SIZE, .required = true, PAGE_SIZE,
+	       .doc = "How large it is"),
+	{ 0 },
+};
+
+static const struct config_type ram_type = {
+	.name = "ram",
+	.doc = "Memory that the guest may use",
+	.options = ram_options,
+	.size = sizeof(struct memory_ram),
+};
+static const struct config_type rom_type = {
+	.name = "rom",
+	.doc = "Memory that the guest can only read, filled from a file",
+	.options = rom_options,
+	.size = sizeof(struct memory_rom),
+};
+static const struct config_type reserved_type = {
+	.name = "reserved",
+	.doc = "Addresses that stay free: no device is placed there",
+	.options = range_options,
+	.size = sizeof(struct memory_ram),
+};
+static const struct config_type hole_type = {
+	.name = "hole",
+	.doc = "Addresses cut out of the RAM around them, so that a device may sit there",
+	.options = range_options,
+	.size = sizeof(struct memory_ram),
+};
+
+static const struct config_type *const memory_types[] = {
+	[MEMORY_RAM] = &ram_type,
+	[MEMORY_ROM] = &rom_type,
+	[MEMORY_RESERVED] = &reserved_type,
+	[MEMORY_HOLE] = &hole_type,
+};
+
+const struct config_type *const *config_memory_types(size_t *n)
+{
+	*n = ARRAY_SIZE(memory_types);
+	return memory_types;
+}
+
+static const char *const irqchip_words[] = {
+	[IRQCHIP_AUTO] = "auto",
+	[IRQCHIP_NONE] = "none",
+	[IRQCHIP_SPLIT] = "split",
+	[IRQCHIP_FULL] = "full",
+	NULL,
+};
+
+static const struct option platform_options[] = {
+	OPTION(struct platform_config, irqchip, OPTION_ENUM, .words = irqchip_words, .def = "auto",
+	       .doc = "Interrupt controller; auto: split, if anything needs interrupts"),
+	OPTION(struct platform_config, pit, OPTION_BOOL, .def = "false",
+	       .doc = "An 8254 timer in the kernel"),
+	{ 0 },
+};
+
+static const struct config_type platform_type = {
+	.name = "platform",
+	.doc = "What belongs to the machine itself",
+	.options = platform_options,
+	.size = sizeof(struct platform_config),
+};
+
+/* The word's index is the bit in enum arch. */
+static const char *const arch_words[] = { "x86_64", "arm64", NULL };
+_Static_assert(ARCH_X86_64 == 1 << 0 && ARCH_ARM64 == 1 << 1, "arch_words follows enum arch");
+
+static const char *const reset_words[] = {
+	[RESET_FAIL] = "fail",
+	[RESET_EXIT] = "exit",
+	NULL,
+};
+
+/* Rows with the same key are alternatives, told apart by the shape of the value; a default is the
+ * first one's. The defaults of name and arch depend on the file and the host: load.c puts them in.
+ */
+static const struct option vm_options[] = {
+	OPTION(struct vm_config, name, OPTION_STRING, .min = 1, .max = 64,
+	       .doc = "Name of the VM; by default the file's"),
+	OPTION(struct vm_config, arch, OPTION_ENUM, .words = arch_words,
+	       .doc = "Architecture of the guest; by default the host's"),
+	OPTION(struct vm_config, backend, OPTION_STRING, .def = "auto",
+	       .doc = "Hypervisor, or auto: the first of this host that can run the guest"),
+	OPTION(struct vm_config, vcpus, OPTION_UINT, .def = "1", .min = 1, .max = 4096,
+	       .doc = "Number of virtual CPUs"),
+	{ .key = "memory",
+	  .kind = OPTION_SIZE,
+	  .offset = offsetof(struct vm_config, memory_size),
+	  .size = sizeof(uint64_t),
+	  .def = "512M",
+	  PAGE_SIZE,
+	  .doc = "Size of the RAM, which the architecture lays out" },
+	OPTION(struct vm_config, memory, OPTION_CHOICES,
+	       .doc = "The whole memory map, each entry one kind"),
+	OPTION(struct vm_config, boot, OPTION_CHOICE, .required = true,
+	       .doc = "What to boot: exactly one format"),
+	OPTION(struct vm_config, devices, OPTION_CHOICES, .doc = "Devices, each entry one type"),
+	OPTION(struct vm_config, platform, OPTION_MAP, .type = &platform_type,
+	       .doc = "What belongs to the machine itself"),
+	OPTION(struct vm_config, on_reset, OPTION_ENUM, .words = reset_words, .def = "fail",
+	       .doc = "What it means when the guest resets: a failure (status 82), or its end"),
+	{ 0 },
+};
+
+static const struct config_type vm_type = {
+	.name = "vm",
+	.doc = "A virtual machine",
+	.options = vm_options,
+	.size = sizeof(struct vm_config),
+};
+
+const struct config_type *config_vm_type(void)
+{
+	return &vm_type;
+}
+
+enum choice_table vm_choice_table(const struct option *option)
+{
+	assert(option->kind == OPTION_CHOICE || option->kind == OPTION_CHOICES);
+	return option->offset == offsetof(struct vm_config, memory) ? TABLE_MEMORY
+	       : option->offset == offsetof(struct vm_config, boot) ? TABLE_BOOT
+								    : TABLE_DEVICES;
+}
+
+const struct option *registry_option(const struct config_type *type, const char *key)
+{
+	for (const struct option *o = type->options; o && o->key; o++) {
+		if (!strcmp(o->key, key))
+			return o;
+	}
+	return NULL;
+}

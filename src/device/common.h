@@ -1,0 +1,31 @@
+/* common.h: what several platform devices share. */
+#ifndef DEVICE_COMMON_H
+#define DEVICE_COMMON_H
+
+#include <vibevmm/device.h>
+
+/* create, destroy and reset of a device without state. */
+int device_create_nothing(struct device *dev, struct err *err);
+void device_nothing(struct device *dev);
+
+/* For a row's check: reports `port` and `at` in one entry, two places for the same registers. */
+void device_check_place(const struct node *node, struct diags *diags);
+
+/* Standard input, if the planner gave it to this device. Reading starts when the guest first looks
+ * for input: one that never does costs no thread, and its terminal is left alone. */
+struct device_input {
+	bool asleep; /* connected, but nobody looked yet */
+	bool awake;
+};
+
+void device_input_init(struct device *dev, struct device_input *input);
+
+/* The guest looks. ready as for console_listen; NULL for a device that is only ever polled. */
+void device_input_wake(struct device *dev, struct device_input *input, loop_fn ready);
+
+/* As console_get and console_has_input; there is none before the guest looks, nor ever if the
+ * input belongs to another device. */
+int device_input_get(struct device *dev, const struct device_input *input);
+bool device_input_waits(struct device *dev, const struct device_input *input);
+
+#endif

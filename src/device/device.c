@@ -1,0 +1,115 @@
+/* device.c: making devices, and what they share. */
+#include <errno.h>
+#include <string.h>
+
+#include <vibevmm/diag.h>
+#include <vibevmm/log.h>
+
+#include "common.h"
+
+int device_create(struct device *dev, const struct plan_device *plan, struct device_host *host,
+		  struct err *err)
+{
+	int ret;
+
+	*dev = (struct device){
+		.row = plan->row, .options = plan->choice->options, .plan = plan, .host = host
+	};
+	ret = pthread_mutex_init(&dev->lock, NULL);
+	if (ret)
+		return err_errno(err, ret, STATUS_OSERR, "%s", plan->label);
+	ret = dev->row->create(dev, err);
+	if (ret)
+		pthread_mutex_destroy(&dev->lock);
+	return ret;
+}
+
+void device_destroy(struct device *dev)
+{
+	dev->row->destroy(dev);
+	pthread_mutex_destroy(&dev->lock);
+}
+
+int device_claim(const struct device *dev, const char *name)
+{
+	for (unsigned i = 0; i < dev->plan->n_claims; i++) {
+		if (!strcmp(dev->plan->claims[i].claim->name, name))
+			return (int)dev->plan->claims[i].index;
+	}
+	return -1;
+}
+
+bool device_claim_connected(const struct device *dev, int claim)
+{
+	for (unsigned i = 0; i < dev->plan->n_claims; i++) {
+		if ((int)dev->plan->claims[i].index == claim)
+			return dev->plan->claims[i].connected;
+	}
+	return false;
+}
+
+void device_irq_set(struct device *dev, int claim, bool level)
+{
+	if (device_claim_connected(dev, claim))
+		dev->host->irq_set(dev->host, dev, (unsigned)claim, level);
+}
+
+int device_create_nothing(struct device *dev, struct err *err)
+{
+	(void)dev;
+	(void)err;
+	return 0;
+}
+
+void device_nothing(struct device *dev)
+{
+	(void)dev;
+}
+
+void device_check_place(const struct node *node, struct diags *diags)
+{
+	const struct node *port = node_get(node, "port"), *at = node_get(node, "at");
+
+	if (!port || port->is_default || !at || at->is_default)
+		return;
+	diag_error(
+		diags, at->key_mark,
+		"'at' and 'port' exclude each other: the registers are at an address or at ports");
+	diag_note(diags, port->key_mark, "'port' is here");
+	diag_help(diags, "remove one of the two");
+}
+
+void device_input_init(struct device *dev, struct device_input *input)
+{
+	*input = (struct device_input){
+		.asleep = device_claim_connected(dev, device_claim(dev, "input")),
+	};
+}
+
+static void never_mind(void *arg)
+{
+	(void)arg;
+}
+
+void device_input_wake(struct device *dev, struct device_input *input, loop_fn ready)
+{
+	int ret;
+
+	if (!input->asleep)
+		return;
+	input->asleep = false;
+	input->awake = true;
+	ret = console_listen(dev->host->console, ready ? ready : never_mind, dev);
+	if (ret)
+		log_error("%s: can't read the console input: %s", dev->plan->label, strerror(-ret));
+}
+
+int device_input_get(struct device *dev, const struct device_input *input)
+{
+	return input->awake ? console_get(dev->host->console) : -1;
+}
+
+bool device_input_waits(struct device *dev, const struct device_input *input)
+{
+	return input->awake && console_has_input(dev->host->console);
+}

@@ -1,0 +1,80 @@
+/* backends.c: the table of hypervisors, and names for what they are described with. */
+#include <string.h>
+
+#include <vibevmm/backend.h>
+#include <vibevmm/bytes.h>
+
+#define BACKEND(name) extern const struct hv_backend hv_##name;
+#include "backends.def"
+#undef BACKEND
+
+#define BACKEND(name) &hv_##name,
+static const struct hv_backend *const rows[] = {
+#include "backends.def"
+	NULL, /* a build for a host without a hypervisor has no other row */
+};
+#undef BACKEND
+
+const struct hv_backend *const *hv_backends(size_t *n)
+{
+	*n = ARRAY_SIZE(rows) - 1;
+	return rows;
+}
+
+const struct hv_backend *hv_backend_find(const char *name, enum arch arch)
+{
+	for (size_t i = 0; rows[i]; i++) {
+		if (rows[i]->arch == arch && !strcmp(rows[i]->name, name))
+			return rows[i];
+	}
+	return NULL;
+}
+
+const char *hv_arch_name(enum arch arch)
+{
+	switch (arch) {
+	case ARCH_X86_64:
+		return "x86_64";
+	case ARCH_ARM64:
+		return "arm64";
+	case ARCH_ANY:
+		break;
+	}
+	return "any";
+}
+
+enum arch hv_host_arch(void)
+{
+#if defined(__x86_64__)
+	return ARCH_X86_64;
+#elif defined(__aarch64__)
+	return ARCH_ARM64;
+#else
+#error "vibevmm runs on x86_64 and arm64 hosts"
+#endif
+}
+
+const char *hv_cap_name(enum hv_cap cap)
+{
+	switch (cap) {
+	case HV_CAP_PIO:
+		return "ports";
+	case HV_CAP_READONLY_MEM:
+		return "read-only memory";
+	case HV_CAP_IRQ_LINE:
+		return "interrupt lines";
+	case HV_CAP_MSI:
+		return "message-signalled interrupts";
+	case HV_CAP_IRQFD:
+		return "irqfd";
+	case HV_CAP_IOEVENTFD:
+		return "ioeventfd";
+	case HV_CAP_IRQCHIP_SPLIT:
+		return "split interrupt controller";
+	case HV_CAP_IRQCHIP_FULL:
+		return "full interrupt controller";
+	case HV_CAP_PIT:
+		return "8254 timer";
+	}
+	return "unknown capability";
+}

@@ -1,0 +1,554 @@
+/* kvm_x86_64.c: registers, CPUID and the interrupt controllers of KVM on x86_64.
+ *
+ * With the split interrupt controller KVM has the local APICs and we have the I/O APIC, whose
+ * window never shows outside of here. Its pins become messages (KVM_SIGNAL_MSI). KVM gets to know
+ * a pin's message too (KVM_SET_GSI_ROUTING), but only where it must: for an irqfd, which delivers
+ * it without us; and for a level-triggered pin, whose EOI KVM then reports. Telling it costs a
+ * grace period, so pins that need neither are not told.
+ */
+#include <cpuid.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <vibevmm/bytes.h>
+#include <vibevmm/log.h>
+
+#include "cpuid.h"
+#include "ioapic.h"
+#include "kvm.h"
+
+/* Where Intel processors that cannot run real mode by themselves keep two helpers of KVM: a page
+ * table of one page, then a task state segment of three. plan's layout sets the place apart. */
+#define IDENTITY_MAP_ADDR 0xfffbc000ULL
+#define TSS_ADDR	  0xfffbd000UL
+
+/* APIC IDs of 8 bits, of which 0xff means everybody. */
+#define MAX_VCPUS 255
+
+struct kvm_arch_vm {
+	struct cpuid_vm cpuid_vm;
+	struct kvm_cpuid2 *cpuid; /* as the host offers it, with room for the topology */
+
+	/* The split interrupt controller. */
+	pthread_mutex_t lock;
+	struct ioapic ioapic;
+	uint32_t irqfds;			   /* pins with an irqfd, one bit each */
+	uint32_t routed;			   /* pins that KVM knows ... */
+	struct ioapic_message routes[IOAPIC_PINS]; /* ... and how */
+};
+
+/* ---- What this host offers ----------------------------------------------------------------- */
+
+const struct kvm_feature kvm_arch_features[] = {
+	{ KVM_CAP_USER_MEMORY, "guest memory from user space", true, HV_CAP_PIO },
+	{ KVM_CAP_IMMEDIATE_EXIT, "immediate exits", true, 0 },
+	{ KVM_CAP_EXT_CPUID, "CPUID for guests", true, 0 },
+	{ KVM_CAP_SET_TSS_ADDR, "placing of its task state segment", true, 0 },
+	{ KVM_CAP_READONLY_MEM, "read-only memory", false, HV_CAP_READONLY_MEM },
+	{ KVM_CAP_IRQCHIP, "an interrupt controller", false,
+	  HV_CAP_IRQCHIP_FULL | HV_CAP_IRQ_LINE },
+	{ KVM_CAP_SPLIT_IRQCHIP, "a split interrupt controller", false,
+	  HV_CAP_IRQCHIP_SPLIT | HV_CAP_IRQ_LINE },
+	{ KVM_CAP_SIGNAL_MSI, "message-signalled interrupts", false, HV_CAP_MSI },
+	{ KVM_CAP_IRQFD, "irqfds", false, HV_CAP_IRQFD },
+	{ KVM_CAP_IOEVENTFD, "ioeventfds", false, HV_CAP_IOEVENTFD },
+	{ KVM_CAP_PIT2, "an 8254 timer", false, HV_CAP_PIT },
+	{ 0 },
+};
+
+void kvm_arch_probe(int kvm, struct hv_caps *caps)
+{
+	unsigned eax, ebx, ecx, edx;
+
+	(void)kvm;
+	if (caps->max_vcpus > MAX_VCPUS)
+		caps->max_vcpus = MAX_VCPUS;
+	/* The processor itself is asked: KVM's whole table takes 70 us. Memory encryption takes
+	 * some of the bits away (AMD APM Vol. 3, E.4.17), whether or not it is switched on. */
+	caps->phys_bits = 36;
+	if (__get_cpuid(0x80000008, &eax, &ebx, &ecx, &edx))
+		caps->phys_bits = eax & 0xff;
+	if (__get_cpuid(0x8000001f, &eax, &ebx, &ecx, &edx) && (eax & 1))
+		caps->phys_bits -= ebx >> 6 & 0x3f;
+}
+
+/* ---- CPUID --------------------------------------------------------------------------------- */
+
+static struct kvm_cpuid2 *cpuid_alloc(uint32_t entries)
+{
+	struct kvm_cpuid2 *cpuid =
+		calloc(1, sizeof(*cpuid) + entries * sizeof(struct kvm_cpuid_entry2));
+
+	if (cpuid)
+		cpuid->nent = entries;
+	return cpuid;
+}
+
+static struct cpuid_regs regs_of(const struct kvm_cpuid_entry2 *e)
+{
+	return (struct cpuid_regs){ e->eax, e->ebx, e->ecx, e->edx };
+}
+
+/* Takes the table as far as it holds for all vCPUs. The host's topology goes, ours comes; its
+ * numbers are filled in for each vCPU. */
+static void cpuid_prepare(struct kvm_arch_vm *arch)
+{
+	struct kvm_cpuid2 *cpuid = arch->cpuid;
+	uint32_t n = 0, max_leaf = 0;
+
+	for (uint32_t i = 0; i < cpuid->nent; i++) {
+		const struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
+		struct cpuid_regs regs = regs_of(e);
+
+		if (cpuid_is_host_topology(e->function))
+			continue;
+		if (e->function == 0) {
+			max_leaf = e->eax;
+			arch->cpuid_vm.amd = cpuid_is_amd(&regs);
+		}
+		cpuid->entries[n++] = *e;
+	}
+	for (uint32_t i = 0; i < 2 && max_leaf >= CPUID_TOPOLOGY; i++)
+		cpuid->entries[n++] = (struct kvm_cpuid_entry2){
+			.function = CPUID_TOPOLOGY,
+			.index = i,
+			.flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
+		};
+	cpuid->nent = n;
+}
+
+static int cpuid_init(struct kvm_arch_vm *arch, int kvm, struct err *err)
+{
+	int errnum = 0;
+
+	/* KVM says E2BIG as long as the table doesn't fit. */
+	for (uint32_t entries = 128; entries <= 4096; entries *= 2) {
+		free(arch->cpuid);
+		arch->cpuid = cpuid_alloc(entries + 2);
+		if (!arch->cpuid)
+			return err_errno(err, ENOMEM, STATUS_OSERR, "CPUID table");
+		arch->cpuid->nent = entries;
+		errnum = ioctl(kvm, KVM_GET_SUPPORTED_CPUID, arch->cpuid) ? errno : 0;
+		if (errnum != E2BIG)
+			break;
+	}
+	if (errnum)
+		return err_errno(err, errnum, STATUS_UNAVAILABLE,
+				 "KVM does not tell which CPUID it supports");
+	cpuid_prepare(arch);
+	return 0;
+}
+
+int kvm_arch_vcpu_init(struct hv_vcpu *vcpu, struct err *err)
+{
+	const struct kvm_arch_vm *arch = vcpu->vm->arch;
+	struct kvm_cpuid2 *cpuid = cpuid_alloc(arch->cpuid->nent);
+	int ret = 0;
+
+	if (!cpuid)
+		return err_errno(err, ENOMEM, STATUS_OSERR, "CPUID of vCPU %u", vcpu->index);
+	for (uint32_t i = 0; i < cpuid->nent; i++) {
+		struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
+		struct cpuid_regs regs;
+
+		*e = arch->cpuid->entries[i];
+		regs = regs_of(e);
+		cpuid_fit(&arch->cpuid_vm, vcpu->index, e->function, e->index, &regs);
+		e->eax = regs.eax;
+		e->ebx = regs.ebx;
+		e->ecx = regs.ecx;
+		e->edx = regs.edx;
+	}
+	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid))
+		ret = err_errno(err, errno, STATUS_UNAVAILABLE, "KVM refuses the CPUID of vCPU %u",
+				vcpu->index);
+	free(cpuid);
+	return ret;
+}
+
+/* ---- Interrupts ---------------------------------------------------------------------------- */
+
+static int send_message(const struct hv_vm *vm, uint64_t addr, uint32_t data)
+{
+	struct kvm_msi msi = {
+		.address_lo = (uint32_t)addr,
+		.address_hi = (uint32_t)(addr >> 32),
+		.data = data,
+	};
+
+	/* 0: the guest has masked it, which is its own affair */
+	return ioctl(vm->fd, KVM_SIGNAL_MSI, &msi) < 0 ? -errno : 0;
+}
+
+static void ioapic_send(void *arg, const struct ioapic_message *message)
+{
+	send_message(arg, message->addr, message->data);
+}
+
+/* Tells KVM about the pins it must know. */
+static void ioapic_reroute(void *arg)
+{
+	const struct hv_vm *vm = arg;
+	const struct ioapic *ioapic = &vm->arch->ioapic;
+	union {
+		struct kvm_irq_routing table;
+		char room[sizeof(struct kvm_irq_routing) +
+			  IOAPIC_PINS * sizeof(struct kvm_irq_routing_entry)];
+	} u = { 0 };
+
+	for (uint32_t pin = 0; pin < IOAPIC_PINS; pin++) {
+		const struct ioapic_message *message = &ioapic->routes[pin];
+
+		if (!(ioapic->routed & 1U << pin))
+			continue;
+		u.table.entries[u.table.nr++] = (struct kvm_irq_routing_entry){
+			.gsi = pin,
+			.type = KVM_IRQ_ROUTING_MSI,
+			.u.msi = { .address_lo = (uint32_t)message->addr, .data = message->data },
+		};
+	}
+	if (ioctl(vm->fd, KVM_SET_GSI_ROUTING, &u.table))
+		log_error("KVM refuses the routes of interrupt lines");
+}
+
+/* An access to the I/O APIC's window. */
+static void ioapic_access(struct kvm_arch_vm *arch, struct kvm_run *run)
+{
+	uint64_t offset = run->mmio.phys_addr - IOAPIC_BASE;
+	uint32_t len = run->mmio.len;
+
+	pthread_mutex_lock(&arch->lock);
+	if (run->mmio.is_write)
+		ioapic_write(&arch->ioapic, offset,
+			     (uint32_t)bytes_get(run->mmio.data, len < 4 ? len : 4));
+	else
+		bytes_put(run->mmio.data, len, ioapic_read(&arch->ioapic, offset));
+	pthread_mutex_unlock(&arch->lock);
+}
+
+static void x86_irq_set(struct hv_vm *vm, unsigned line, bool level)
+{
+	struct kvm_arch_vm *arch = vm->arch;
+	struct kvm_irq_level irq = { .irq = line, .level = level };
+
+	switch (vm->config.irqchip) {
+	case HV_IRQCHIP_NONE:
+		break;
+	case HV_IRQCHIP_SPLIT:
+		pthread_mutex_lock(&arch->lock);
+		ioapic_set(&arch->ioapic, line, level);
+		pthread_mutex_unlock(&arch->lock);
+		break;
+	case HV_IRQCHIP_FULL:
+		ioctl(vm->fd, KVM_IRQ_LINE, &irq);
+		break;
+	}
+}
+
+static int x86_msi_send(struct hv_vm *vm, uint64_t addr, uint32_t data)
+{
+	return send_message(vm, addr, data);
+}
+
+static int x86_irqfd(struct hv_vm *vm, unsigned line, int fd, struct err *err)
+{
+	struct kvm_arch_vm *arch = vm->arch;
+	int ret;
+
+	if (line >= IOAPIC_PINS)
+		return err_set(err, EINVAL, STATUS_BUG, "there is no interrupt line %u", line);
+	ret = kvm_irqfd(vm, line, fd, err);
+	if (ret || vm->config.irqchip != HV_IRQCHIP_SPLIT)
+		return ret;
+	pthread_mutex_lock(&arch->lock);
+	ioapic_follow(&arch->ioapic, line);
+	pthread_mutex_unlock(&arch->lock);
+	return 0;
+}
+
+static int x86_platform_create(struct hv_vm *vm, struct err *err)
+{
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { IOAPIC_PINS } };
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+
+	if (vm->config.irqchip == HV_IRQCHIP_SPLIT && ioctl(vm->fd, KVM_ENABLE_CAP, &split))
+		return err_errno(err, errno, STATUS_UNAVAILABLE,
+				 "KVM cannot make a split interrupt controller");
+	if (vm->config.irqchip == HV_IRQCHIP_FULL && ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0))
+		return err_errno(err, errno, STATUS_UNAVAILABLE,
+				 "KVM cannot make an interrupt controller");
+	if (vm->config.pit && ioctl(vm->fd, KVM_CREATE_PIT2, &pit))
+		return err_errno(err, errno, STATUS_UNAVAILABLE, "KVM cannot make an 8254 timer");
+	return 0;
+}
+
+/* ---- VM ------------------------------------------------------------------------------------ */
+
+int kvm_arch_vm_init(struct hv_vm *vm, int kvm, struct err *err)
+{
+	uint64_t identity_map = IDENTITY_MAP_ADDR;
+	bool apic = vm->config.irqchip != HV_IRQCHIP_NONE;
+	struct kvm_arch_vm *arch;
+
+	if (!apic && vm->config.vcpus > 1)
+		return err_set(err, EINVAL, STATUS_CONFIG,
+			       "%u vCPUs need an interrupt controller to start one another",
+			       vm->config.vcpus);
+	if (vm->config.pit && vm->config.irqchip != HV_IRQCHIP_FULL)
+		return err_set(err, EINVAL, STATUS_CONFIG,
+			       "KVM has the 8254 timer only with the full interrupt controller");
+	arch = calloc(1, sizeof(*arch));
+	if (!arch)
+		return err_errno(err, ENOMEM, STATUS_OSERR, "VM");
+	vm->arch = arch;
+	pthread_mutex_init(&arch->lock, NULL);
+	arch->ioapic.send = ioapic_send;
+	arch->ioapic.reroute = ioapic_reroute;
+	arch->ioapic.arg = vm;
+	ioapic_reset(&arch->ioapic);
+	arch->cpuid_vm = (struct cpuid_vm){
+		.vcpus = vm->config.vcpus,
+		.apic = apic,
+		/* KVM_GET_SUPPORTED_CPUID leaves this out, since it depends on the APIC. */
+		.tsc_deadline =
+			apic && ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
+	};
+
+	/* Before any vCPU, and always: only KVM knows whether it needs them, and where it doesn't
+	 * they take 1 us each. */
+	if (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) ||
+	    ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_ADDR))
+		return err_errno(err, errno, STATUS_UNAVAILABLE,
+				 "KVM refuses its own memory at %#llx", IDENTITY_MAP_ADDR);
+	return cpuid_init(arch, kvm, err);
+}
+
+void kvm_arch_vm_free(struct hv_vm *vm)
+{
+	if (!vm->arch)
+		return;
+	pthread_mutex_destroy(&vm->arch->lock);
+	free(vm->arch->cpuid);
+	free(vm->arch);
+}
+
+/* ---- vCPU state ---------------------------------------------------------------------------- */
+
+static struct kvm_segment segment(const struct hv_x86_segment *s)
+{
+	return (struct kvm_segment){
+		.base = s->base,
+		.limit = s->limit,
+		.selector = s->selector,
+		.type = s->type,
+		.present = s->present,
+		.dpl = s->dpl,
+		.db = s->db,
+		.s = !s->system,
+		.l = s->long_mode,
+		.g = s->granularity,
+		.unusable = !s->present,
+	};
+}
+
+static int x86_vcpu_set_entry(struct hv_vcpu *vcpu, const struct hv_entry *entry, struct err *err)
+{
+	const struct hv_x86_entry *x = &entry->x86;
+	struct kvm_regs regs = {
+		.rip = x->rip,
+		.rsp = x->rsp,
+		.rflags = x->rflags | 2, /* bit 1 is always set (Intel SDM Vol. 1, 3.4.3) */
+		.rsi = x->rsi,
+		.rbx = x->rbx,
+		.rax = x->rax,
+	};
+	struct kvm_sregs sregs;
+
+	/* What the entry doesn't name, such as the APIC base, stays as after power-on. */
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
+		return err_errno(err, errno, STATUS_OSERR, "KVM hides the registers of vCPU %u",
+				 vcpu->index);
+	if (vcpu->vm->config.irqchip == HV_IRQCHIP_NONE)
+		sregs.apic_base = 0; /* KVM shows an APIC in CPUID as long as this enables it */
+	sregs.cs = segment(&x->cs);
+	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = segment(&x->data);
+	sregs.tr = segment(&x->tr);
+	sregs.gdt = (struct kvm_dtable){ .base = x->gdt_base, .limit = x->gdt_limit };
+	sregs.idt = (struct kvm_dtable){ .base = x->idt_base, .limit = x->idt_limit };
+	sregs.cr0 = x->cr0;
+	sregs.cr3 = x->cr3;
+	sregs.cr4 = x->cr4;
+	sregs.efer = x->efer;
+	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) || ioctl(vcpu->fd, KVM_SET_REGS, &regs))
+		return err_errno(err, errno, STATUS_UNAVAILABLE,
+				 "KVM refuses the entry state of vCPU %u", vcpu->index);
+	return 0;
+}
+
+static uint64_t x86_vcpu_pc(struct hv_vcpu *vcpu)
+{
+	struct kvm_regs regs;
+
+	return ioctl(vcpu->fd, KVM_GET_REGS, &regs) ? 0 : regs.rip;
+}
+
+/* ---- Exits --------------------------------------------------------------------------------- */
+
+static void emulation_failure(const struct kvm_run *run, struct hv_exit *exit)
+{
+	struct text text = kvm_fault(exit);
+	size_t n = run->emulation_failure.insn_size;
+
+	text_put(&text, "KVM cannot emulate the guest's instruction");
+	/* ndata counts the words that follow: flags, then size and bytes. */
+	if (run->emulation_failure.ndata >= 3 &&
+	    (run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) &&
+	    n <= sizeof(run->emulation_failure.insn_bytes))
+		text_put_bytes(&text, run->emulation_failure.insn_bytes, n);
+}
+
+bool kvm_arch_exit(struct hv_vcpu *vcpu, struct hv_exit *exit)
+{
+	struct kvm_arch_vm *arch = vcpu->vm->arch;
+	struct kvm_run *run = vcpu->run;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_IO:
+		exit->kind = HV_EXIT_PIO;
+		exit->io.addr = run->io.port;
+		exit->io.data = (uint8_t *)run + run->io.data_offset;
+		exit->io.count = run->io.count;
+		exit->io.size = run->io.size;
+		exit->io.write = run->io.direction == KVM_EXIT_IO_OUT;
+		return true;
+	case KVM_EXIT_MMIO:
+		if (vcpu->vm->config.irqchip != HV_IRQCHIP_SPLIT ||
+		    run->mmio.phys_addr - IOAPIC_BASE >= IOAPIC_WINDOW)
+			return false;
+		ioapic_access(arch, run);
+		exit->kind = HV_EXIT_AGAIN;
+		return true;
+	case KVM_EXIT_IOAPIC_EOI:
+		pthread_mutex_lock(&arch->lock);
+		ioapic_eoi(&arch->ioapic, run->eoi.vector);
+		pthread_mutex_unlock(&arch->lock);
+		exit->kind = HV_EXIT_AGAIN;
+		return true;
+	case KVM_EXIT_HLT:
+		exit->kind = HV_EXIT_HALT;
+		return true;
+	case KVM_EXIT_INTERNAL_ERROR:
+		if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)
+			return false;
+		emulation_failure(run, exit);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* ---- Dump ---------------------------------------------------------------------------------- */
+
+static void put_segment(struct text *t, const char *name, const struct kvm_segment *s)
+{
+	text_put(t,
+		 "%-4s %04x  base %016llx  limit %08x  type %x s %u dpl %u p %u db %u l %u g %u\n",
+		 name, s->selector, (unsigned long long)s->base, s->limit, s->type, s->s, s->dpl,
+		 s->present, s->db, s->l, s->g);
+}
+
+/* The bytes at the instruction pointer, as far as they lie in its page and in guest memory. */
+static void put_code(struct text *t, struct hv_vcpu *vcpu, uint64_t linear)
+{
+	struct kvm_translation tr = { .linear_address = linear };
+	size_t len = 0x1000 - linear % 0x1000;
+	const uint8_t *code = NULL;
+
+	if (!ioctl(vcpu->fd, KVM_TRANSLATE, &tr) && tr.valid)
+		code = kvm_memory_at(vcpu->vm, tr.physical_address, &len);
+	if (!code) {
+		text_put(t, "code is not in guest memory\n");
+		return;
+	}
+	text_put(t, "code");
+	text_put_bytes(t, code, len < 16 ? len : 16);
+	text_put(t, "\n");
+}
+
+static void x86_vcpu_dump(struct hv_vcpu *vcpu, char *buf, size_t len)
+{
+	struct text t = { buf, len, 0 };
+	struct kvm_regs r;
+	struct kvm_sregs s;
+
+	if (!len)
+		return;
+	buf[0] = '\0';
+	if (ioctl(vcpu->fd, KVM_GET_REGS, &r) || ioctl(vcpu->fd, KVM_GET_SREGS, &s)) {
+		text_put(&t, "vCPU %u: KVM hides the registers\n", vcpu->index);
+		return;
+	}
+	const struct {
+		const char *name;
+		unsigned long long value;
+	} numbers[] = {
+		{ "rip", r.rip }, { "flags", r.rflags }, { "rsp", r.rsp },
+		{ "rax", r.rax }, { "rbx", r.rbx },	 { "rcx", r.rcx },
+		{ "rdx", r.rdx }, { "rsi", r.rsi },	 { "rdi", r.rdi },
+		{ "rbp", r.rbp }, { "r8", r.r8 },	 { "r9", r.r9 },
+		{ "r10", r.r10 }, { "r11", r.r11 },	 { "r12", r.r12 },
+		{ "r13", r.r13 }, { "r14", r.r14 },	 { "r15", r.r15 },
+		{ "cr0", s.cr0 }, { "cr2", s.cr2 },	 { "cr3", s.cr3 },
+		{ "cr4", s.cr4 }, { "efer", s.efer },	 { "apic", s.apic_base },
+	};
+	text_put(&t, "vCPU %u\n", vcpu->index);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		text_put(&t, "%-5s %016llx%s", numbers[i].name, numbers[i].value,
+			 i % 3 == 2 ? "\n" : "  ");
+	put_segment(&t, "cs", &s.cs);
+	put_segment(&t, "ss", &s.ss);
+	put_segment(&t, "ds", &s.ds);
+	put_segment(&t, "es", &s.es);
+	put_segment(&t, "fs", &s.fs);
+	put_segment(&t, "gs", &s.gs);
+	put_segment(&t, "tr", &s.tr);
+	put_segment(&t, "ldt", &s.ldt);
+	text_put(&t, "gdt        base %016llx  limit %04x\n", (unsigned long long)s.gdt.base,
+		 s.gdt.limit);
+	text_put(&t, "idt        base %016llx  limit %04x\n", (unsigned long long)s.idt.base,
+		 s.idt.limit);
+	put_code(&t, vcpu, (s.efer & 1 << 10) && s.cs.l ? r.rip : s.cs.base + r.rip);
+}
+
+const struct hv_backend hv_kvm_x86_64 = {
+	.name = "kvm",
+	.arch = ARCH_X86_64,
+	.doc = "Linux KVM",
+	.caps = {
+		.caps = HV_CAP_PIO | HV_CAP_READONLY_MEM | HV_CAP_IRQ_LINE | HV_CAP_MSI |
+			HV_CAP_IRQFD | HV_CAP_IOEVENTFD | HV_CAP_IRQCHIP_SPLIT |
+			HV_CAP_IRQCHIP_FULL | HV_CAP_PIT,
+		.max_vcpus = MAX_VCPUS,
+		.phys_bits = 52,
+	},
+	.probe = kvm_probe,
+	.vm_create = kvm_vm_create,
+	.vm_destroy = kvm_vm_destroy,
+	.mem_map = kvm_mem_map,
+	.platform_create = x86_platform_create,
+	.irq_set = x86_irq_set,
+	.msi_send = x86_msi_send,
+	.irqfd = x86_irqfd,
+	.ioeventfd = kvm_ioeventfd,
+	.vcpu_create = kvm_vcpu_create,
+	.vcpu_destroy = kvm_vcpu_destroy,
+	.vcpu_set_entry = x86_vcpu_set_entry,
+	.vcpu_run = kvm_vcpu_run,
+	.vcpu_kick = kvm_vcpu_kick,
+	.vcpu_pc = x86_vcpu_pc,
+	.vcpu_dump = x86_vcpu_dump,
+};

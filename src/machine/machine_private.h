@@ -1,0 +1,98 @@
+/* machine_private.h: the running VM, shared by build.c, vcpu.c, run.c and stats.c. */
+#ifndef MACHINE_PRIVATE_H
+#define MACHINE_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <vibevmm/bus.h>
+#include <vibevmm/device.h>
+#include <vibevmm/machine.h>
+
+/* Different stray addresses that are remembered, and so logged. */
+#define STRAY_MAX 256
+
+/* Accesses that no device claimed. */
+struct stray {
+	pthread_mutex_t lock;
+	uint64_t accesses;
+	size_t n;
+	struct {
+		enum hv_space space;
+		uint64_t addr;
+	} seen[STRAY_MAX];
+};
+
+/* Why the VM ends. The first cause wins. */
+enum stop_cause {
+	STOP_NONE,
+	STOP_HALT, /* halted with no way to be woken, or powered off */
+	STOP_EXIT, /* the guest wrote to debug-exit: .value */
+	STOP_RESET,
+	STOP_CRASH,  /* triple fault or an exit that the backend can't go on from */
+	STOP_QUIT,   /* Ctrl-A x */
+	STOP_SIGNAL, /* .value is its number */
+	STOP_TIMEOUT,
+	STOP_FAILED, /* we could not go on: .err */
+};
+
+struct vcpu {
+	struct machine *machine;
+	unsigned index;
+	pthread_t thread;
+	_Atomic(struct hv_vcpu *) hv; /* set when it can be kicked */
+	struct bus_hint hints[2];     /* by enum hv_space */
+	uint64_t exits[HV_EXIT_KINDS];
+	uint64_t pc; /* where it was when it left its loop */
+	struct hv_exit exit;
+};
+
+struct machine {
+	const struct plan *plan;
+	struct machine_options options;
+	const struct hv_backend *backend;
+	struct hv_vm *vm;
+	struct memory *memory;
+	struct hv_entry entry;
+
+	struct loop *loop;
+	struct console *console;
+	struct device_host host;
+	struct device *devices;
+	size_t n_devices;
+	struct bus bus[2]; /* by enum hv_space */
+	struct stray stray;
+
+	struct vcpu *vcpus;
+	unsigned n_vcpus;
+
+	/* vCPU threads meet here: at the start, when all are created; at the end, when all have
+	 * left their loops, so that no kick meets a vCPU that is gone. */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned n_ready, n_left;
+	bool released;
+
+	atomic_int cause; /* enum stop_cause */
+	_Atomic uint64_t value;
+	struct device *stop_dev; /* STOP_EXIT, STOP_RESET: who asked */
+	struct vcpu *stop_vcpu;	 /* STOP_CRASH: whose registers to show */
+	struct err stop_err;	 /* STOP_FAILED */
+	char dump[2048];	 /* STOP_CRASH: registers */
+	struct loop_timer timer; /* --timeout */
+	uint64_t start, end;	 /* loop_now */
+};
+
+/* Ends the VM for this cause unless another came first (then false). Any thread; safe in a signal
+ * handler. The caller fills in what belongs to the cause after true. */
+bool machine_stop(struct machine *machine, enum stop_cause cause, uint64_t value);
+
+static inline bool machine_stopping(struct machine *machine)
+{
+	return atomic_load_explicit(&machine->cause, memory_order_relaxed) != STOP_NONE;
+}
+
+/* Creates the vCPU on the calling thread, runs it to the VM's end, destroys it. */
+void vcpu_main(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,214 @@
+/* run.c: stage 4: threads, signals, the end and its exit status. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vibevmm/bytes.h>
+#include <vibevmm/log.h>
+
+#include "machine_private.h"
+
+/* The machine that signals are meant for: a process runs one. */
+static _Atomic(struct machine *) running;
+
+static const int stop_signals[] = { SIGINT, SIGTERM, SIGHUP };
+
+bool machine_stop(struct machine *m, enum stop_cause cause, uint64_t value)
+{
+	int none = STOP_NONE;
+
+	if (!atomic_compare_exchange_strong(&m->cause, &none, (int)cause))
+		return false;
+	atomic_store(&m->value, value);
+	/* An end from outside must not wait for a reader of the console who never comes. */
+	if (cause == STOP_QUIT || cause == STOP_SIGNAL || cause == STOP_TIMEOUT)
+		console_hurry(m->console);
+	for (unsigned i = 0; i < m->n_vcpus; i++) {
+		struct hv_vcpu *hv = atomic_load(&m->vcpus[i].hv);
+
+		if (hv)
+			m->backend->vcpu_kick(hv);
+	}
+	return true;
+}
+
+/* The first signal ends the VM in order, the second one at once. */
+static void on_signal(int sig)
+{
+	struct machine *m = atomic_load(&running);
+	int saved = errno;
+
+	if (!m || !machine_stop(m, STOP_SIGNAL, (uint64_t)sig)) {
+		terminal_restore();
+		_exit(STATUS_SIGNAL + sig);
+	}
+	errno = saved;
+}
+
+static void on_timeout(void *arg)
+{
+	machine_stop(arg, STOP_TIMEOUT, 0);
+}
+
+static void *vcpu_thread(void *arg)
+{
+	vcpu_main(arg);
+	return NULL;
+}
+
+/* Starts vCPUs 1.. on threads of their own; they leave signals to the main thread, which is vCPU
+ * 0. If one can't start, it counts as ready and left. */
+static unsigned start_threads(struct machine *m)
+{
+	unsigned started = 1;
+	sigset_t block, old;
+
+	sigemptyset(&block);
+	for (size_t i = 0; i < ARRAY_SIZE(stop_signals); i++)
+		sigaddset(&block, stop_signals[i]);
+	pthread_sigmask(SIG_BLOCK, &block, &old);
+	for (unsigned i = 1; i < m->n_vcpus; i++) {
+		int ret = pthread_create(&m->vcpus[i].thread, NULL, vcpu_thread, &m->vcpus[i]);
+
+		if (!ret) {
+			started++;
+			continue;
+		}
+		if (machine_stop(m, STOP_FAILED, 0))
+			err_errno(&m->stop_err, ret, STATUS_OSERR, "cannot start vCPU %u's thread",
+				  i);
+		pthread_mutex_lock(&m->lock);
+		m->n_ready += m->n_vcpus - i;
+		m->n_left += m->n_vcpus - i;
+		pthread_cond_broadcast(&m->changed);
+		pthread_mutex_unlock(&m->lock);
+		break;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return started;
+}
+
+/* After vCPU 0 left its loop: wait for the others, let nobody kick any more, then let them go. */
+static void end_threads(struct machine *m, unsigned started)
+{
+	struct hv_vcpu *hv = atomic_load(&m->vcpus[0].hv);
+
+	pthread_mutex_lock(&m->lock);
+	m->n_left++;
+	while (m->n_left < m->n_vcpus)
+		pthread_cond_wait(&m->changed, &m->lock);
+	pthread_mutex_unlock(&m->lock);
+	atomic_store(&running, NULL);
+	loop_stop(m->loop);
+
+	pthread_mutex_lock(&m->lock);
+	m->released = true;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+	for (unsigned i = 1; i < started; i++)
+		pthread_join(m->vcpus[i].thread, NULL);
+	if (hv)
+		m->backend->vcpu_destroy(hv);
+}
+
+static int report_timeout(const struct machine *m)
+{
+	log_error("time limit of %llu ms reached",
+		  (unsigned long long)(m->options.timeout / 1000000));
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		log_error("vCPU %u was at pc %#llx", i, (unsigned long long)m->vcpus[i].pc);
+	return STATUS_TIMEOUT;
+}
+
+static int report_crash(const struct machine *m)
+{
+	const struct hv_exit *exit = &m->stop_vcpu->exit;
+	const char *line = m->dump;
+
+	log_error("guest crashed: vCPU %u: %s", m->stop_vcpu->index,
+		  exit->kind == HV_EXIT_TRIPLE_FAULT ? "triple fault" : exit->text);
+	while (*line) {
+		int len = (int)strcspn(line, "\n");
+
+		log_error("  %.*s", len, line);
+		line += len + (line[len] == '\n');
+	}
+	return STATUS_GUEST_CRASH;
+}
+
+static int report_reset(const struct machine *m)
+{
+	const char *who = m->stop_dev ? m->stop_dev->plan->label : m->backend->name;
+
+	if (m->plan->config->on_reset == RESET_EXIT)
+		return STATUS_OK;
+	log_error("guest reset itself (%s); `on_reset: exit` would make that a good end", who);
+	return STATUS_GUEST_RESET;
+}
+
+/* Says why the VM ended, unless it ended well, and gives the exit status. */
+static int report(const struct machine *m)
+{
+	uint64_t value = m->value;
+
+	switch ((enum stop_cause)m->cause) {
+	case STOP_NONE:
+	case STOP_HALT:
+		return STATUS_OK;
+	case STOP_EXIT:
+		if (value <= STATUS_GUEST_MAX)
+			return (int)value;
+		log_error("guest wrote %#llx to %s; statuses end at %d", (unsigned long long)value,
+			  m->stop_dev->plan->label, STATUS_GUEST_MAX);
+		return STATUS_GUEST_MAX;
+	case STOP_RESET:
+		return report_reset(m);
+	case STOP_CRASH:
+		return report_crash(m);
+	case STOP_QUIT:
+		log_error("ended by Ctrl-A x");
+		return STATUS_SIGNAL + SIGINT;
+	case STOP_SIGNAL:
+		log_error("ended by signal %d (%s)", (int)value, strsignal((int)value));
+		return STATUS_SIGNAL + (int)value;
+	case STOP_TIMEOUT:
+		return report_timeout(m);
+	case STOP_FAILED:
+		log_error("%s", m->stop_err.text);
+		return m->stop_err.status ? m->stop_err.status : STATUS_OSERR;
+	}
+	return STATUS_BUG;
+}
+
+int machine_run(struct machine *m)
+{
+	struct sigaction action = { .sa_handler = on_signal }, old[ARRAY_SIZE(stop_signals)];
+	unsigned started;
+
+	m->start = loop_now();
+	atomic_store(&running, m);
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < ARRAY_SIZE(stop_signals); i++)
+		sigaction(stop_signals[i], &action, &old[i]);
+	if (m->options.timeout) {
+		m->timer = (struct loop_timer){ .fn = on_timeout, .arg = m };
+		if (loop_timer_set(m->loop, &m->timer, m->start + m->options.timeout))
+			machine_stop(m, STOP_TIMEOUT, 0);
+	}
+
+	started = start_threads(m);
+	vcpu_main(&m->vcpus[0]);
+	end_threads(m, started);
+	m->end = loop_now();
+
+	for (size_t i = 0; i < ARRAY_SIZE(stop_signals); i++)
+		sigaction(stop_signals[i], &old[i], NULL);
+	console_flush(m->console);
+	terminal_restore();
+	if (console_lost(m->console))
+		log_error("%llu bytes of console output were lost: nobody reads them",
+			  (unsigned long long)console_lost(m->console));
+	return report(m);
+}

@@ -1,0 +1,39 @@
+/* stats.c: `--stats`. */
+#include <inttypes.h>
+
+#include "machine_private.h"
+
+/* By enum hv_exit_kind. */
+static const char *const kinds[HV_EXIT_KINDS] = {
+	[HV_EXIT_AGAIN] = "interrupt controller",
+	[HV_EXIT_PIO] = "port I/O",
+	[HV_EXIT_MMIO] = "MMIO",
+	[HV_EXIT_HALT] = "halt",
+	[HV_EXIT_KICKED] = "kicked",
+	[HV_EXIT_POWEROFF] = "power off",
+	[HV_EXIT_RESET] = "reset",
+	[HV_EXIT_TRIPLE_FAULT] = "triple fault",
+	[HV_EXIT_FAULT] = "fault",
+};
+
+void machine_print_stats(const struct machine *m, FILE *out)
+{
+	uint64_t sum, total = 0;
+
+	fprintf(out, "run time  %.3f ms\n", (double)(m->end - m->start) / 1e6);
+	fprintf(out, "\n%-24s %12s\n", "exits by reason", "count");
+	for (int kind = 0; kind < HV_EXIT_KINDS; kind++) {
+		sum = 0;
+		for (unsigned i = 0; i < m->n_vcpus; i++)
+			sum += m->vcpus[i].exits[kind];
+		total += sum;
+		if (sum)
+			fprintf(out, "  %-22s %12" PRIu64 "\n", kinds[kind], sum);
+	}
+	fprintf(out, "  %-22s %12" PRIu64 "\n", "all", total);
+	fprintf(out, "\n%-24s %12s %12s\n", "accesses by device", "reads", "writes");
+	for (size_t i = 0; i < m->n_devices; i++)
+		fprintf(out, "  %-22s %12" PRIu64 " %12" PRIu64 "\n", m->devices[i].plan->label,
+			m->devices[i].reads, m->devices[i].writes);
+	fprintf(out, "  %-22s %12" PRIu64 "\n", "no device", m->stray.accesses);
+}

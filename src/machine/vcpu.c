@@ -1,0 +1,161 @@
+/* vcpu.c: a vCPU's thread: create, run, hand accesses to the bus, leave. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include <vibevmm/bytes.h>
+#include <vibevmm/log.h>
+
+#include "machine_private.h"
+
+static bool stray_is_new(struct stray *stray, enum hv_space space, uint64_t addr)
+{
+	bool new = true;
+
+	pthread_mutex_lock(&stray->lock);
+	stray->accesses++;
+	for (size_t i = 0; i < stray->n && new; i++)
+		new = stray->seen[i].space != space || stray->seen[i].addr != addr;
+	if (stray->n == STRAY_MAX)
+		new = false;
+	if (new) {
+		stray->seen[stray->n].space = space;
+		stray->seen[stray->n++].addr = addr;
+	}
+	pthread_mutex_unlock(&stray->lock);
+	return new;
+}
+
+/* No device claims addr: count it, and say so once. A kernel probes for hardware as a matter of
+ * course; for other guests a stray access is most likely a mistake. */
+static void stray_access(struct vcpu *vcpu, enum hv_space space, const struct hv_exit *exit)
+{
+	struct machine *m = vcpu->machine;
+	const struct plan *plan = m->plan;
+	const struct plan_region *near;
+	enum log_level level =
+		plan->registry->boots[plan->config->boot->index]->interrupts ? LOG_INFO : LOG_WARN;
+	char nearest[96] = "";
+
+	if (!stray_is_new(&m->stray, space, exit->io.addr) || log_get_level() < level)
+		return;
+	near = plan_nearest(plan, space == HV_PIO ? SPACE_PIO : SPACE_MEM, exit->io.addr);
+	if (near)
+		snprintf(nearest, sizeof(nearest), "; the nearest window is %s at %#llx-%#llx",
+			 near->owner, (unsigned long long)near->start,
+			 (unsigned long long)near->last);
+	console_flush(m->console);
+	log_write(level, "no device at %s %#llx: a %s of %u byte%s, vCPU %u, pc %#llx, %s%s",
+		  space == HV_PIO ? "port" : "address", (unsigned long long)exit->io.addr,
+		  exit->io.write ? "write" : "read", exit->io.size, exit->io.size == 1 ? "" : "s",
+		  vcpu->index, (unsigned long long)m->backend->vcpu_pc(atomic_load(&vcpu->hv)),
+		  exit->io.write ? "was dropped" : "got all ones", nearest);
+}
+
+static void vcpu_io(struct vcpu *vcpu, enum hv_space space, const struct hv_exit *exit)
+{
+	const struct bus *bus = &vcpu->machine->bus[space];
+	struct bus_hint *hint = &vcpu->hints[space];
+	uint8_t *data = exit->io.data;
+	bool claimed = true;
+
+	for (uint32_t i = 0; i < exit->io.count; i++, data += exit->io.size) {
+		if (exit->io.write)
+			claimed = bus_write(bus, hint, exit->io.addr, data, exit->io.size);
+		else
+			claimed = bus_read(bus, hint, exit->io.addr, data, exit->io.size);
+	}
+	if (!claimed)
+		stray_access(vcpu, space, exit);
+}
+
+static void vcpu_crash(struct vcpu *vcpu, struct hv_vcpu *hv)
+{
+	struct machine *m = vcpu->machine;
+
+	if (!machine_stop(m, STOP_CRASH, 0))
+		return;
+	m->stop_vcpu = vcpu;
+	m->backend->vcpu_dump(hv, m->dump, sizeof(m->dump));
+}
+
+static void vcpu_loop(struct vcpu *vcpu, struct hv_vcpu *hv)
+{
+	struct machine *m = vcpu->machine;
+	struct hv_exit *exit = &vcpu->exit;
+
+	while (!machine_stopping(m)) {
+		m->backend->vcpu_run(hv, exit);
+		vcpu->exits[exit->kind]++;
+		switch (exit->kind) {
+		case HV_EXIT_PIO:
+			vcpu_io(vcpu, HV_PIO, exit);
+			break;
+		case HV_EXIT_MMIO:
+			vcpu_io(vcpu, HV_MMIO, exit);
+			break;
+		case HV_EXIT_AGAIN:
+		case HV_EXIT_KICKED:
+			break;
+		case HV_EXIT_HALT: /* without an interrupt controller nothing can wake it */
+		case HV_EXIT_POWEROFF:
+			machine_stop(m, STOP_HALT, 0);
+			break;
+		case HV_EXIT_RESET:
+			machine_stop(m, STOP_RESET, 0);
+			break;
+		case HV_EXIT_TRIPLE_FAULT:
+		case HV_EXIT_FAULT:
+		case HV_EXIT_KINDS:
+			vcpu_crash(vcpu, hv);
+			break;
+		}
+	}
+}
+
+/* Waits until *count has reached n, having added one. */
+static void meet(struct machine *m, unsigned *count, bool *until)
+{
+	pthread_mutex_lock(&m->lock);
+	++*count;
+	pthread_cond_broadcast(&m->changed);
+	while (until ? !*until : *count < m->n_vcpus)
+		pthread_cond_wait(&m->changed, &m->lock);
+	pthread_mutex_unlock(&m->lock);
+}
+
+static int vcpu_setup(struct vcpu *vcpu, struct hv_vcpu **hv, struct err *err)
+{
+	struct machine *m = vcpu->machine;
+	int ret = m->backend->vcpu_create(m->vm, vcpu->index, hv, err);
+
+	if (!ret && vcpu->index == 0)
+		ret = m->backend->vcpu_set_entry(*hv, &m->entry, err);
+	return ret;
+}
+
+void vcpu_main(struct vcpu *vcpu)
+{
+	struct machine *m = vcpu->machine;
+	struct hv_vcpu *hv = NULL;
+	struct err err = { 0 };
+
+	if (vcpu_setup(vcpu, &hv, &err)) {
+		if (machine_stop(m, STOP_FAILED, 0))
+			m->stop_err = err;
+	}
+	atomic_store(&vcpu->hv, hv);
+	/* A guest's first instructions may start the others: all must be there. */
+	if (m->n_vcpus > 1)
+		meet(m, &m->n_ready, NULL);
+	if (hv) {
+		vcpu_loop(vcpu, hv);
+		vcpu->pc = m->backend->vcpu_pc(hv);
+	}
+	/* Others, or a signal handler, may kick us until run.c says that it's over. */
+	if (vcpu->index == 0)
+		return;
+	meet(m, &m->n_left, &m->released);
+	if (hv)
+		m->backend->vcpu_destroy(hv);
+}

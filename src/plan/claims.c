@@ -1,0 +1,361 @@
+/* claims.c: devices, which claims they have, and those of fixed place. */
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vibevmm/bytes.h>
+
+#include "planner.h"
+
+uint64_t plan_option(const struct config_choice *choice, const char *key)
+{
+	const struct option *option = registry_option(choice->type, key);
+
+	assert(option && option->size <= 8);
+	return bytes_get((const char *)choice->options + option->offset, option->size);
+}
+
+bool plan_option_given(const struct config_choice *choice, const char *key)
+{
+	const struct node *node = node_get(choice->node, key);
+
+	return node && !node->is_default;
+}
+
+bool plan_claim_exists(const struct plan *plan, const struct config_choice *choice,
+		       const struct claim *claim)
+{
+	if (claim->arches && !(claim->arches & plan->arch->arch))
+		return false;
+	if (claim->only_if && !plan_option_given(choice, claim->only_if))
+		return false;
+	return !claim->unless || !plan_option_given(choice, claim->unless);
+}
+
+uint64_t plan_claim_align(const struct claim *claim)
+{
+	if (claim->align)
+		return claim->align;
+	return bytes_is_power_of_2(claim->size) ? claim->size : 1;
+}
+
+/* Where the user can mend the place of a claim. */
+static struct mark claim_mark(const struct config_choice *choice, const struct claim *claim)
+{
+	return claim->fix && plan_option_given(choice, claim->fix)
+		       ? node_get(choice->node, claim->fix)->mark
+		       : choice->mark;
+}
+
+/* ---- Devices --------------------------------------------------------------------------------- */
+
+/* How often each type came so far, and where first. */
+struct type_count {
+	unsigned n;
+	struct mark first;
+};
+
+/* The type may exist here, as often as this. */
+static bool check_device(struct planner *p, const struct config_choice *choice,
+			 const struct device_row *row, struct type_count *count)
+{
+	const struct plan *plan = p->plan;
+	unsigned missing = row->needs & ~plan->caps.caps;
+
+	if (!(row->arches & plan->arch->arch)) {
+		diag_error(p->diags, choice->mark, "%s exists on %s only; this VM is %s",
+			   row->type.name, hv_arch_name((enum arch)row->arches),
+			   hv_arch_name(plan->arch->arch));
+		return false;
+	}
+	if (missing) {
+		diag_error(p->diags, choice->mark, "%s needs %s, which backend '%s' lacks",
+			   row->type.name, hv_cap_name((enum hv_cap)(missing & -missing)),
+			   plan->backend_name);
+		return false;
+	}
+	if (!count->n++)
+		count->first = choice->mark;
+	if (!row->max || count->n <= row->max)
+		return true;
+	if (count->n == row->max + 1) {
+		diag_error(p->diags, choice->mark, "too many devices of type %s: a VM may have %u",
+			   row->type.name, row->max);
+		diag_note(p->diags, count->first, "the first is declared here");
+	}
+	return false;
+}
+
+/* A fixed place by itself: alignment, limits, wrap-around. Sets *last. */
+static bool check_fixed(struct planner *p, const struct plan_device *dev, const struct claim *claim,
+			uint64_t start, uint64_t *last)
+{
+	static const char *const nouns[] = { "window", "ports", "interrupt line" };
+	const struct plan *plan = p->plan;
+	struct mark mark = claim_mark(dev->choice, claim);
+	uint64_t align = plan_claim_align(claim);
+	char text[PLAN_TEXT], range[PLAN_TEXT], size[24];
+
+	if (claim->space == SPACE_IRQ) {
+		*last = start;
+		if (start < plan->arch->irq_lines)
+			return true;
+		diag_error(p->diags, mark, "interrupt line %llu of %s does not exist",
+			   (unsigned long long)start, dev->label);
+		diag_help(p->diags, "%s has the lines 0 to %llu", hv_arch_name(plan->arch->arch),
+			  (unsigned long long)plan->arch->irq_lines - 1);
+		return false;
+	}
+	if (start % align) {
+		diag_error(p->diags, mark, "%s of %s at 0x%llx: not at a multiple of %s",
+			   nouns[claim->space], dev->label, (unsigned long long)start,
+			   config_size_text(align, size, sizeof(size)));
+		diag_help(p->diags, "the multiple below is 0x%llx",
+			  (unsigned long long)(start & ~(align - 1)));
+		return false;
+	}
+	if (bytes_add_wraps(start, claim->size - 1, last)) {
+		diag_error(p->diags, mark,
+			   "%s of %s at 0x%llx, of %s, wraps around the 64-bit address space",
+			   nouns[claim->space], dev->label, (unsigned long long)start,
+			   config_size_text(claim->size, size, sizeof(size)));
+		return false;
+	}
+	plan_range_text(start, *last, range);
+	if (claim->space == SPACE_PIO && *last > UINT16_MAX) {
+		diag_error(p->diags, mark, "ports %s of %s do not exist", range, dev->label);
+		diag_help(p->diags, "ports go up to 0xffff");
+		return false;
+	}
+	if (claim->space == SPACE_MEM && *last > plan_last_address(plan)) {
+		diag_error(p->diags, mark, "window %s of %s does not fit %s", range, dev->label,
+			   plan_limit_text(plan, text));
+		return false;
+	}
+	return true;
+}
+
+int plan_add_claim(struct planner *p, uint32_t device, const struct plan_claim *placed, bool fixed)
+{
+	const struct plan_device *dev = &p->plan->devices[device];
+	struct plan_region region = { .space = placed->claim->space,
+				      .kind = REGION_DEVICE,
+				      .start = placed->start,
+				      .last = placed->start + placed->size - 1,
+				      .name = placed->claim->name,
+				      .device = (int)device,
+				      .mark = claim_mark(dev->choice, placed->claim),
+				      .fixed = fixed };
+	struct allocator *space = &p->spaces[region.space];
+	int ret;
+
+	strcpy(region.owner, dev->label);
+	ret = !fixed ? allocator_take(space, region.start, region.last)
+		     : allocator_add(space, region.start, region.last);
+	return ret ? ret : plan_add_region(p->plan, &region);
+}
+
+static int add_request(struct planner *p, const struct plan_request *request)
+{
+	if (p->n_requests == p->cap_requests) {
+		size_t cap = p->cap_requests ? 2 * p->cap_requests : 32;
+		struct plan_request *requests = realloc(p->requests, cap * sizeof(*requests));
+
+		if (!requests)
+			return -ENOMEM;
+		p->requests = requests;
+		p->cap_requests = cap;
+	}
+	p->requests[p->n_requests++] = *request;
+	return 0;
+}
+
+/* Fixed claims get their place, others become requests. */
+static int add_claim(struct planner *p, uint32_t device, const struct claim *claim)
+{
+	struct plan_device *dev = &p->plan->devices[device];
+	struct plan_claim placed = { .claim = claim,
+				     .index = (unsigned)(claim - dev->row->claims),
+				     .size = claim->size,
+				     .connected = true };
+	bool fixed = claim->fix && node_get(dev->choice->node, claim->fix);
+	struct plan_request request = { claim->size, plan_claim_align(claim), claim->space, device,
+					dev->n_claims };
+	uint64_t last;
+
+	assert(dev->n_claims < PLAN_MAX_CLAIMS);
+	if (fixed)
+		placed.start = plan_option(dev->choice, claim->fix);
+	if (fixed && ((claim->space == SPACE_IRQ && placed.start == OPTION_IRQ_NONE) ||
+		      (claim->space == SPACE_INPUT && !placed.start)))
+		return 0; /* `none` or `false`: the device does without */
+	if (claim->space == SPACE_INPUT ||
+	    (claim->space == SPACE_IRQ && p->plan->irqchip == HV_IRQCHIP_NONE)) {
+		placed.connected = false; /* the input: until one reader is chosen */
+		placed.start = 0;
+		dev->claims[dev->n_claims++] = placed;
+		return 0;
+	}
+	if (fixed && !check_fixed(p, dev, claim, placed.start, &last))
+		return 0;
+	dev->claims[dev->n_claims++] = placed;
+	return fixed ? plan_add_claim(p, device, &placed, true) : add_request(p, &request);
+}
+
+/* Its id (cut to fit, but not inside a UTF-8 character), or its type and which of them it is. */
+static void set_label(struct plan_device *dev, unsigned nth)
+{
+	const struct node *id = node_get(dev->choice->node, "id");
+	size_t n;
+
+	if (!id || id->kind != NODE_SCALAR) {
+		snprintf(dev->label, sizeof(dev->label), nth > 1 ? "%.28s#%u" : "%.39s",
+			 dev->row->type.name, nth);
+		return;
+	}
+	n = strnlen(id->text, sizeof(dev->label));
+	if (n == sizeof(dev->label)) {
+		n--;
+		while (n && (id->text[n] & 0xc0) == 0x80)
+			n--;
+	}
+	for (size_t i = 0; i < n; i++)
+		dev->label[i] = iscntrl((unsigned char)id->text[i]) ? '?' : id->text[i];
+	dev->label[n] = '\0';
+}
+
+static int add_device(struct planner *p, const struct config_choice *choice,
+		      const struct device_row *row, unsigned nth)
+{
+	struct plan *plan = p->plan;
+	struct plan_device *dev = &plan->devices[plan->n_devices];
+	int ret = 0;
+
+	dev->row = row;
+	dev->choice = choice;
+	set_label(dev, nth);
+	if (row->check)
+		row->check(choice->options, choice->node, p->diags);
+	for (const struct claim *claim = row->claims; claim && claim->name && !ret; claim++) {
+		if (plan_claim_exists(plan, choice, claim))
+			ret = add_claim(p, (uint32_t)plan->n_devices, claim);
+	}
+	plan->n_devices++;
+	return ret;
+}
+
+static int add_devices(struct planner *p)
+{
+	const struct vm_config *config = p->plan->config;
+	const struct registry *registry = p->plan->registry;
+	struct type_count *counts = calloc(registry->n_devices + 1, sizeof(*counts));
+	int ret = 0;
+
+	p->plan->devices = calloc(config->n_devices + 1, sizeof(*p->plan->devices));
+	p->plan->cap_devices = config->n_devices + 1;
+	if (!counts || !p->plan->devices)
+		ret = -ENOMEM;
+	for (uint32_t i = 0; i < config->n_devices && !ret; i++) {
+		const struct config_choice *choice = &config->devices[i];
+		const struct device_row *row = registry->devices[choice->index];
+		struct type_count *count = &counts[choice->index];
+
+		if (check_device(p, choice, row, count))
+			ret = add_device(p, choice, row, count->n);
+	}
+	free(counts);
+	return ret;
+}
+
+/* ---- Input: one reader ----------------------------------------------------------------------- */
+
+/* The device that says `input: true` itself; else the first that would take it. */
+static void connect_input(struct planner *p)
+{
+	struct plan_claim *reader = NULL;
+	const struct plan_device *owner = NULL;
+	bool chosen = false;
+
+	for (size_t i = 0; i < p->plan->n_devices; i++) {
+		struct plan_device *dev = &p->plan->devices[i];
+
+		for (unsigned k = 0; k < dev->n_claims; k++) {
+			const struct claim *claim = dev->claims[k].claim;
+			bool given;
+
+			if (claim->space != SPACE_INPUT)
+				continue;
+			given = claim->fix && plan_option_given(dev->choice, claim->fix);
+			if (given && chosen) {
+				diag_error(p->diags, claim_mark(dev->choice, claim),
+					   "%s and %s both ask for the VM's input, which has one "
+					   "reader",
+					   owner->label, dev->label);
+				diag_note(p->diags, claim_mark(owner->choice, reader->claim),
+					  "%s asks for it here", owner->label);
+			} else if (given || !reader) {
+				reader = &dev->claims[k];
+				owner = dev;
+				chosen = given;
+			}
+		}
+	}
+	if (reader)
+		reader->connected = true;
+}
+
+/* ---- Names ----------------------------------------------------------------------------------- */
+
+static int by_id(const void *a, const void *b)
+{
+	const struct plan_device *x = *(const struct plan_device *const *)a;
+	const struct plan_device *y = *(const struct plan_device *const *)b;
+	int order = strcmp(node_get(x->choice->node, "id")->text,
+			   node_get(y->choice->node, "id")->text);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+static int check_ids(struct planner *p)
+{
+	const struct plan_device **named = calloc(p->plan->n_devices + 1, sizeof(const void *));
+	size_t n = 0;
+
+	if (!named)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->plan->n_devices; i++) {
+		const struct node *id = node_get(p->plan->devices[i].choice->node, "id");
+
+		if (id && id->kind == NODE_SCALAR)
+			named[n++] = &p->plan->devices[i];
+	}
+	if (n)
+		qsort(named, n, sizeof(*named), by_id);
+	for (size_t i = 1; i < n; i++) {
+		const struct node *id = node_get(named[i]->choice->node, "id");
+		const struct node *before = node_get(named[i - 1]->choice->node, "id");
+
+		if (strcmp(id->text, before->text))
+			continue;
+		diag_error(p->diags, id->mark, "two devices have the id '%s'", id->text);
+		diag_note(p->diags, before->mark, "first used here");
+	}
+	free(named);
+	return 0;
+}
+
+int plan_devices(struct planner *p)
+{
+	int ret = add_devices(p);
+
+	if (!ret)
+		ret = check_ids(p);
+	if (ret)
+		return ret;
+	connect_input(p);
+	ret = plan_places(p);
+	plan_sort_regions(p->plan);
+	return ret;
+}

@@ -1,0 +1,91 @@
+/* planner.h: what the files of src/plan share while a plan is made.
+ *
+ * The steps run in the order below; each reports to diags and leaves what is bad out, so that the
+ * later ones don't complain about it again. They return 0, or -ENOMEM.
+ */
+#ifndef VIBEVMM_PLAN_PLANNER_H
+#define VIBEVMM_PLAN_PLANNER_H
+
+#include <vibevmm/plan.h>
+
+#include "allocator.h"
+
+#define PLAN_PAGE 4096ULL
+
+/* A claim that still needs a place. */
+struct plan_request {
+	uint64_t size, align;
+	enum plan_space space;
+	uint32_t device, slot; /* plan->devices[device].claims[slot] */
+};
+
+struct planner {
+	struct plan *plan;
+	struct diags *diags;
+	struct allocator spaces[SPACE_INPUT]; /* what is busy: addresses, ports, lines */
+	struct plan_request *requests;
+	size_t n_requests, cap_requests;
+};
+
+int plan_platform(struct planner *p); /* vCPUs, interrupt controller, what belongs to it */
+int plan_memory(struct planner *p);   /* RAM, ROM, reserved, holes */
+int plan_devices(struct planner *p);  /* every claim's place; afterwards regions are sorted */
+int plan_places(struct planner *p);   /* its part for claims that are not fixed */
+void plan_conflicts(struct planner *p);
+
+/* ---- Regions (regions.c) ------------------------------------------------------------------- */
+
+/* Appends; the order is made by plan_sort_regions. 0 or -ENOMEM. */
+int plan_add_region(struct plan *plan, const struct plan_region *region);
+
+/* Inserts into sorted regions. 0 or -ENOMEM. */
+int plan_insert_region(struct plan *plan, const struct plan_region *region);
+
+void plan_sort_regions(struct plan *plan);
+
+/* Appends, and makes the range busy in its space. 0 or -ENOMEM. */
+int plan_claim_region(struct planner *p, const struct plan_region *region);
+
+/* A claim's region: a fixed one before the spaces are sealed, another one after. */
+int plan_add_claim(struct planner *p, uint32_t device, const struct plan_claim *placed, bool fixed);
+
+/* A region in words, "window 0x1000-0x1fff of rtc" or "ram 0x0-0x9ffff". */
+#define PLAN_TEXT 128
+const char *plan_region_text(const struct plan_region *region, char buf[PLAN_TEXT]);
+
+/* "0x1000-0x1fff" */
+const char *plan_range_text(uint64_t start, uint64_t last, char buf[PLAN_TEXT]);
+
+/* ---- Printing (table.c, json.c) ------------------------------------------------------------ */
+
+void plan_print_json(const struct plan *plan, FILE *out);
+const char *plan_kind_word(enum region_kind kind);
+const char *plan_irqchip_word(enum hv_irqchip irqchip);
+const char *plan_mode_word(enum entry_mode mode);
+
+/* ---- Small things -------------------------------------------------------------------------- */
+
+/* The last guest-physical address of this VM, and whose limit that is, in words. */
+uint64_t plan_last_address(const struct plan *plan);
+const char *plan_limit_text(const struct plan *plan, char buf[PLAN_TEXT]);
+
+/* The value of an option of up to 8 bytes. */
+uint64_t plan_option(const struct config_choice *choice, const char *key);
+
+/* The user wrote this option (it is neither absent nor a default). */
+bool plan_option_given(const struct config_choice *choice, const char *key);
+
+/* The claim exists on this arch with these options. */
+bool plan_claim_exists(const struct plan *plan, const struct config_choice *choice,
+		       const struct claim *claim);
+
+uint64_t plan_claim_align(const struct claim *claim);
+
+/* A free place out of the layout's rows for this space, after all claims have theirs. */
+bool plan_find_free(const struct planner *p, enum plan_space space, uint64_t size, uint64_t align,
+		    uint64_t *start);
+
+/* Where in the config a value is, by path; the whole file if it isn't there. */
+struct mark plan_mark(const struct plan *plan, const char *path);
+
+#endif

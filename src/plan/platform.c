@@ -1,0 +1,180 @@
+/* platform.c: vCPUs and the interrupt controller, and the addresses that belong to it. */
+#include <string.h>
+
+#include <vibevmm/bytes.h>
+
+#include "planner.h"
+
+static const char *const irqchip_words[] = { "auto", "none", "split", "full" };
+
+/* Something that can't do without an interrupt controller. */
+struct reason {
+	struct mark mark;
+	char text[PLAN_TEXT]; /* empty: nothing */
+};
+
+/* A line that the user gave to this device. */
+static bool device_wants_line(const struct plan *plan, const struct config_choice *choice,
+			      const struct device_row *row, struct reason *reason)
+{
+	for (const struct claim *claim = row->claims; claim && claim->name; claim++) {
+		if (claim->space != SPACE_IRQ || !claim->fix ||
+		    !plan_claim_exists(plan, choice, claim) ||
+		    !plan_option_given(choice, claim->fix) ||
+		    plan_option(choice, claim->fix) == OPTION_IRQ_NONE)
+			continue;
+		reason->mark = node_get(choice->node, claim->fix)->mark;
+		snprintf(reason->text, sizeof(reason->text), "`%s` of %s", claim->fix,
+			 choice->type->name);
+		return true;
+	}
+	return false;
+}
+
+static void find_reason(const struct plan *plan, struct reason *reason)
+{
+	const struct vm_config *config = plan->config;
+	const unsigned irq_caps = HV_CAP_IRQ_LINE | HV_CAP_MSI | HV_CAP_IRQFD;
+
+	*reason = (struct reason){ 0 };
+	if (config->platform.pit) {
+		reason->mark = plan_mark(plan, "platform.pit");
+		strcpy(reason->text, "`pit: true`");
+		return;
+	}
+	if (config->vcpus > 1) {
+		reason->mark = plan_mark(plan, "vcpus");
+		snprintf(reason->text, sizeof(reason->text), "`vcpus: %u`", config->vcpus);
+		return;
+	}
+	if (config->boot && plan->registry->boots[config->boot->index]->interrupts) {
+		reason->mark = config->boot->mark;
+		snprintf(reason->text, sizeof(reason->text), "boot format %s",
+			 config->boot->type->name);
+		return;
+	}
+	for (uint32_t i = 0; i < config->n_devices; i++) {
+		const struct config_choice *choice = &config->devices[i];
+		const struct device_row *row = plan->registry->devices[choice->index];
+
+		if (device_wants_line(plan, choice, row, reason))
+			return;
+		if (row->needs & irq_caps) {
+			reason->mark = choice->mark;
+			snprintf(reason->text, sizeof(reason->text), "%s", row->type.name);
+			return;
+		}
+	}
+}
+
+static bool backend_has(const struct plan *plan, enum hv_irqchip irqchip)
+{
+	unsigned cap = irqchip == HV_IRQCHIP_SPLIT  ? HV_CAP_IRQCHIP_SPLIT
+		       : irqchip == HV_IRQCHIP_FULL ? HV_CAP_IRQCHIP_FULL
+						    : 0;
+
+	return (plan->caps.caps & cap) == cap;
+}
+
+/* Teardown of a full one costs 10-20 ms, of a split one next to nothing (LAB.md): so split first.
+ */
+static void choose_irqchip(struct planner *p)
+{
+	struct plan *plan = p->plan;
+	const struct platform_config *want = &plan->config->platform;
+	struct mark mark = plan_mark(plan, "platform.irqchip");
+	struct reason reason;
+
+	find_reason(plan, &reason);
+	if (want->irqchip == IRQCHIP_AUTO) {
+		if (!reason.text[0])
+			return;
+		plan->irqchip = backend_has(plan, HV_IRQCHIP_SPLIT) && !want->pit ? HV_IRQCHIP_SPLIT
+										  : HV_IRQCHIP_FULL;
+		if (!backend_has(plan, plan->irqchip)) {
+			diag_error(p->diags, reason.mark,
+				   "%s needs an interrupt controller; backend '%s' has none",
+				   reason.text, plan->backend_name);
+			plan->irqchip = HV_IRQCHIP_NONE;
+		}
+		return;
+	}
+	plan->irqchip = want->irqchip == IRQCHIP_SPLIT	? HV_IRQCHIP_SPLIT
+			: want->irqchip == IRQCHIP_FULL ? HV_IRQCHIP_FULL
+							: HV_IRQCHIP_NONE;
+	if (!backend_has(plan, plan->irqchip)) {
+		diag_error(p->diags, mark, "backend '%s' has no %s", plan->backend_name,
+			   hv_cap_name(plan->irqchip == HV_IRQCHIP_SPLIT ? HV_CAP_IRQCHIP_SPLIT
+									 : HV_CAP_IRQCHIP_FULL));
+		diag_help(p->diags, "`irqchip: auto` takes what the backend has");
+	} else if (want->pit && plan->irqchip != HV_IRQCHIP_FULL) {
+		diag_error(p->diags, mark, "`irqchip: %s`, but `pit: true` needs a full one",
+			   irqchip_words[want->irqchip]);
+		diag_note(p->diags, reason.mark, "the 8254 timer is asked for here");
+		diag_help(p->diags, "with `irqchip: auto` it gets one");
+	} else if (plan->irqchip == HV_IRQCHIP_NONE && reason.text[0]) {
+		diag_error(p->diags, mark, "`irqchip: none`, but %s needs an interrupt controller",
+			   reason.text);
+		diag_note(p->diags, reason.mark, "needed here");
+		diag_help(p->diags, "`irqchip: auto` chooses one where something needs it");
+	}
+}
+
+static void check_pit(struct planner *p)
+{
+	struct plan *plan = p->plan;
+	struct mark mark = plan_mark(plan, "platform.pit");
+
+	if (!plan->config->platform.pit)
+		return;
+	if (plan->arch->arch != ARCH_X86_64)
+		diag_error(p->diags, mark, "the 8254 timer exists on x86_64 only; this VM is %s",
+			   hv_arch_name(plan->arch->arch));
+	else if (!(plan->caps.caps & HV_CAP_PIT))
+		diag_error(p->diags, mark, "backend '%s' has no %s", plan->backend_name,
+			   hv_cap_name(HV_CAP_PIT));
+	else
+		plan->pit = true;
+}
+
+static int add_platform_regions(struct planner *p)
+{
+	for (const struct layout_row *row = p->plan->arch->layout; row->name; row++) {
+		struct plan_region region = { .kind = REGION_PLATFORM,
+					      .start = row->start,
+					      .last = row->start + row->size - 1,
+					      .device = -1,
+					      .fixed = true };
+		int ret;
+
+		if (row->kind == LAYOUT_PLATFORM && p->plan->irqchip != HV_IRQCHIP_NONE)
+			region.space = SPACE_MEM;
+		else if (row->kind == LAYOUT_PIC_PORTS && p->plan->irqchip == HV_IRQCHIP_FULL)
+			region.space = SPACE_PIO;
+		else if (row->kind == LAYOUT_PIT_PORTS && p->plan->pit)
+			region.space = SPACE_PIO;
+		else
+			continue;
+		snprintf(region.owner, sizeof(region.owner), "%s", row->name);
+		ret = plan_claim_region(p, &region);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int plan_platform(struct planner *p)
+{
+	const struct plan *plan = p->plan;
+
+	if (plan->config->vcpus > plan->caps.max_vcpus) {
+		diag_error(p->diags, plan_mark(plan, "vcpus"),
+			   "%u vCPUs are more than backend '%s' can run", plan->config->vcpus,
+			   plan->backend_name);
+		diag_help(p->diags, "its limit on %s is %u", hv_arch_name(plan->arch->arch),
+			  plan->caps.max_vcpus);
+	}
+	check_pit(p);
+	choose_irqchip(p);
+	return add_platform_regions(p);
+}

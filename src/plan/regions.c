@@ -1,0 +1,158 @@
+/* regions.c: the sorted list of what lies where, and words for it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vibevmm/bytes.h>
+
+#include "planner.h"
+
+/* Containers before what is inside them: lower start, then longer, then RAM before its boot image.
+ */
+static int compare(const void *a, const void *b)
+{
+	const struct plan_region *x = a, *y = b;
+
+	if (x->space != y->space)
+		return x->space < y->space ? -1 : 1;
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	if (x->last != y->last)
+		return x->last > y->last ? -1 : 1;
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return (x->device > y->device) - (x->device < y->device);
+}
+
+static int grow(struct plan *plan)
+{
+	size_t cap = plan->cap_regions ? 2 * plan->cap_regions : 32;
+	struct plan_region *regions;
+
+	if (plan->n_regions < plan->cap_regions)
+		return 0;
+	regions = realloc(plan->regions, cap * sizeof(*regions));
+	if (!regions)
+		return -ENOMEM;
+	plan->regions = regions;
+	plan->cap_regions = cap;
+	return 0;
+}
+
+int plan_add_region(struct plan *plan, const struct plan_region *region)
+{
+	int ret = grow(plan);
+
+	if (!ret)
+		plan->regions[plan->n_regions++] = *region;
+	return ret;
+}
+
+void plan_sort_regions(struct plan *plan)
+{
+	if (plan->n_regions)
+		qsort(plan->regions, plan->n_regions, sizeof(*plan->regions), compare);
+}
+
+int plan_insert_region(struct plan *plan, const struct plan_region *region)
+{
+	size_t low = 0, high;
+	int ret = grow(plan);
+
+	if (ret)
+		return ret;
+	high = plan->n_regions;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (compare(&plan->regions[mid], region) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	memmove(&plan->regions[low + 1], &plan->regions[low],
+		(plan->n_regions - low) * sizeof(*plan->regions));
+	plan->regions[low] = *region;
+	plan->n_regions++;
+	return 0;
+}
+
+int plan_claim_region(struct planner *p, const struct plan_region *region)
+{
+	int ret = allocator_add(&p->spaces[region->space], region->start, region->last);
+
+	return ret ? ret : plan_add_region(p->plan, region);
+}
+
+const struct plan_region *plan_region_at(const struct plan *plan, enum plan_space space,
+					 unsigned kinds, uint64_t addr)
+{
+	size_t low = 0, high = plan->n_regions;
+
+	/* The first region that starts above addr ... */
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct plan_region *r = &plan->regions[mid];
+
+		if (r->space < space || (r->space == space && r->start <= addr))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	/* ... and back from there: the inner ones come first. */
+	while (low-- > 0 && plan->regions[low].space == space) {
+		const struct plan_region *r = &plan->regions[low];
+
+		if (addr <= r->last && (kinds & (1U << r->kind)))
+			return r;
+	}
+	return NULL;
+}
+
+const struct plan_region *plan_nearest(const struct plan *plan, enum plan_space space,
+				       uint64_t addr)
+{
+	const struct plan_region *nearest = NULL;
+	uint64_t least = UINT64_MAX;
+
+	for (size_t i = 0; i < plan->n_regions; i++) {
+		const struct plan_region *r = &plan->regions[i];
+		uint64_t distance;
+
+		if (r->space != space || r->kind != REGION_DEVICE)
+			continue;
+		distance = addr < r->start ? r->start - addr : addr > r->last ? addr - r->last : 0;
+		if (!nearest || distance < least) {
+			nearest = r;
+			least = distance;
+		}
+	}
+	return nearest;
+}
+
+const char *plan_range_text(uint64_t start, uint64_t last, char buf[PLAN_TEXT])
+{
+	snprintf(buf, PLAN_TEXT, "0x%llx-0x%llx", (unsigned long long)start,
+		 (unsigned long long)last);
+	return buf;
+}
+
+const char *plan_region_text(const struct plan_region *r, char buf[PLAN_TEXT])
+{
+	char range[PLAN_TEXT];
+
+	plan_range_text(r->start, r->last, range);
+	if (r->space == SPACE_IRQ)
+		snprintf(buf, PLAN_TEXT, "interrupt line %llu of %s", (unsigned long long)r->start,
+			 r->owner);
+	else if (r->kind != REGION_DEVICE)
+		snprintf(buf, PLAN_TEXT, "%s %.36s", r->owner, range);
+	else if (r->space == SPACE_MEM)
+		snprintf(buf, PLAN_TEXT, "window %.36s of %s", range, r->owner);
+	else if (r->start == r->last)
+		snprintf(buf, PLAN_TEXT, "port 0x%llx of %s", (unsigned long long)r->start,
+			 r->owner);
+	else
+		snprintf(buf, PLAN_TEXT, "ports %.36s of %s", range, r->owner);
+	return buf;
+}
