@@ -83,7 +83,7 @@ $(PROG): $(MAIN_OBJ) $(LIB)
 FORCE:
 bin/vibevmm: $(PROG) FORCE
 	@mkdir -p bin
-	@cmp -s $< $@ || cp $< $@
+	@cmp -s $< $@ || { cp $< $@.new && mv -f $@.new $@; }
 
 -include $(OBJS:.o=.d)
 

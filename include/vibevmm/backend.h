@@ -1,11 +1,11 @@
 /* backend.h: the hypervisors. One `struct hv_backend` row per hypervisor and architecture, listed
  * in src/hv/backends.def; everything above works through this table.
  *
- * Order of calls: probe (any time), vm_create, mem_map (once per slot), platform_create, then each
- * vCPU on the thread that will run it: vcpu_create, vcpu_set_entry (the boot processor), vcpu_run
- * in a loop, vcpu_destroy; at last vm_destroy. mem_map goes before platform_create: the other
- * order costs 5-7 ms on KVM (SPEED.md). Unless a function says so, it is called by one thread at a
- * time.
+ * Order of calls: probe (any time), vm_create, mem_map (once per slot), platform_create; then on
+ * the thread that will run it, each vCPU: vcpu_create; once all are created, vcpu_set_entry for the
+ * boot processor; vcpu_run in a loop, vcpu_destroy; at last vm_destroy. mem_map goes before
+ * platform_create: the other order costs 5-7 ms on KVM (SPEED.md). Unless a function says so, it is
+ * called by one thread at a time.
  */
 #ifndef VIBEVMM_BACKEND_H
 #define VIBEVMM_BACKEND_H

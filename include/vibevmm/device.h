@@ -70,6 +70,9 @@ static inline void device_unlock(struct device *dev)
 int device_claim(const struct device *dev, const char *name);
 bool device_claim_connected(const struct device *dev, int claim);
 
+/* Where the planner put the claim of that index; NULL if this device doesn't have it. */
+const struct plan_claim *device_place(const struct device *dev, unsigned claim);
+
 /* The line's level; does nothing if claim is -1 or not connected. */
 void device_irq_set(struct device *dev, int claim, bool level);
 

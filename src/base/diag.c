@@ -255,7 +255,8 @@ static struct item *item_new(struct diags *diags, enum diag_level level, struct 
 	if (!item)
 		return NULL;
 	item->level = level;
-	item->source = intern(diags, mark.source);
+	if (level != DIAG_HELP)
+		item->source = intern(diags, mark.source);
 	item->line = mark.line;
 	item->column = mark.column;
 	item->length = mark.length ? mark.length : 1;

@@ -116,9 +116,9 @@ static bool make_choices(struct config *config, const struct registry *registry)
 	size_t n;
 
 	kinds = config_memory_types(&n);
-	*memory = (struct choices){ "memory kind", NULL, (uint32_t)n };
-	*boot = (struct choices){ "boot format", NULL, (uint32_t)registry->n_boots };
-	*devices = (struct choices){ "device", NULL, (uint32_t)registry->n_devices };
+	*memory = (struct choices){ .noun = "memory kind", .n = (uint32_t)n };
+	*boot = (struct choices){ .noun = "boot format", .n = (uint32_t)registry->n_boots };
+	*devices = (struct choices){ .noun = "device", .n = (uint32_t)registry->n_devices };
 	for (unsigned i = 0; i < TABLE_COUNT; i++) {
 		struct choices *c = &config->choices[i];
 

@@ -91,6 +91,7 @@ struct choices {
 	const char *noun;		  /* "device" */
 	const struct config_type **types; /* n of them; the index is config_choice.index */
 	uint32_t n;
+	bool listed; /* an error's help text has named them all */
 };
 
 /* The table that a row of kind OPTION_CHOICE or OPTION_CHOICES of the top level means. */

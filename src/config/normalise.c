@@ -109,6 +109,29 @@ static void help_options(struct config *config, const struct config_type *type)
 		diag_help(config->diags, "the keys here are: %s", config_word_list(config, keys));
 }
 
+/* NULL-terminated. */
+static const char *const *choice_names(struct config *config, const struct choices *choices)
+{
+	const char **names = arena_alloc(&config->arena, (choices->n + 1) * sizeof(*names));
+
+	for (uint32_t i = 0; names && i < choices->n; i++)
+		names[i] = choices->types[i]->name;
+	return names;
+}
+
+/* Once is enough. */
+static void help_choices(struct config *config, struct choices *choices)
+{
+	const char *const *names = choices->listed ? NULL : choice_names(config, choices);
+
+	choices->listed = true;
+	if (names && choices->n <= 24)
+		diag_help(config->diags, "the %ss are: %s", choices->noun,
+			  config_word_list(config, names));
+	else if (names)
+		diag_help(config->diags, "`vibevmm devices` lists them");
+}
+
 /* ---- Options ----------------------------------------------------------------------------- */
 
 bool option_takes(const struct option *option, const struct node *value)
@@ -175,20 +198,29 @@ static void report_shape(struct config *config, const struct config_type *type,
 			 const struct option *option, const struct node *node)
 {
 	const char *expects = option_expects(config, option);
+	bool list = false;
 
-	for (const struct option *o = option + 1; o->key && !strcmp(o->key, option->key); o++) {
-		expects = arena_printf(&config->arena, "%s, or %s", expects,
-				       option_expects(config, o));
+	for (const struct option *o = option; o->key && !strcmp(o->key, option->key); o++) {
+		list |= o->kind == OPTION_CHOICES;
+		if (o != option)
+			expects = arena_printf(&config->arena, "%s, or %s", expects,
+					       option_expects(config, o));
 		if (!expects)
 			return;
 	}
 	diag_error(config->diags, node_place(node), "%s takes %s, not %s",
 		   option_label(config, type, option->key), expects, node_kind_name(node));
-	if (option->kind == OPTION_CHOICES && node->kind == NODE_MAP && node->n_children)
+	if (list && node->kind == NODE_MAP && node->n_children)
 		diag_help(config->diags, "write `- ` before '%s'",
 			  config_shown(config, node->children[0]->key));
-	else if (option->kind == OPTION_CHOICE && node->kind == NODE_SEQ)
+	else if (list)
+		diag_help(config->diags, "begin each entry with `- ` on a line of its own");
+	else if (option->kind == OPTION_CHOICE)
 		diag_help(config->diags, "take the '- ' or the brackets away");
+	else if (option->kind == OPTION_MAP)
+		help_options(config, option->type);
+	else if (option->kind == OPTION_STRING || option->kind == OPTION_PATH)
+		diag_help(config->diags, "a text with braces or brackets in it needs quotes");
 }
 
 /* ---- Choices ----------------------------------------------------------------------------- */
@@ -202,29 +234,12 @@ static int choice_find(const struct choices *choices, const char *name)
 	return -1;
 }
 
-static void help_choices(struct config *config, const struct choices *choices)
+static void report_unknown_choice(struct config *config, struct choices *choices, const char *name,
+				  struct mark mark)
 {
-	const char **names = arena_alloc(&config->arena, (choices->n + 1) * sizeof(*names));
+	const char *const *names = choice_names(config, choices);
+	const char *near = names ? config_nearest(name, names) : NULL;
 
-	for (uint32_t i = 0; names && i < choices->n; i++)
-		names[i] = choices->types[i]->name;
-	if (names && choices->n <= 24)
-		diag_help(config->diags, "the %ss are: %s", choices->noun,
-			  config_word_list(config, names));
-	else
-		diag_help(config->diags, "`vibevmm devices` lists them");
-}
-
-static void report_unknown_choice(struct config *config, const struct choices *choices,
-				  const char *name, struct mark mark)
-{
-	const char **names = arena_alloc(&config->arena, (choices->n + 1) * sizeof(*names));
-	const char *near = NULL;
-
-	for (uint32_t i = 0; names && i < choices->n; i++)
-		names[i] = choices->types[i]->name;
-	if (names)
-		near = config_nearest(name, names);
 	name = config_shown(config, name);
 	if (near) {
 		diag_error(config->diags, mark, "unknown %s '%s'; did you mean '%s'?",
@@ -298,9 +313,23 @@ static bool report_type_as_value(struct config *config, const struct choices *ch
 	return true;
 }
 
+/* `raw: guest.bin` may mean `raw: {file: guest.bin}`. */
+static void help_scalar(struct config *config, const struct config_type *type,
+			const struct node *node)
+{
+	const struct option *o = type->options;
+
+	while (o && o->key && !o->required)
+		o++;
+	if (o && o->key && node->kind == NODE_SCALAR)
+		diag_help(config->diags, "write `%s: {%s: %s}`", type->name, o->key,
+			  config_shown(config, node->text));
+	else
+		help_options(config, type);
+}
+
 /* Checks one choice, a mapping with one key out of the table; true if it is good. */
-static bool normalise_choice(struct config *config, const struct choices *choices,
-			     struct node *node)
+static bool normalise_choice(struct config *config, struct choices *choices, struct node *node)
 {
 	struct node *child;
 	int index;
@@ -337,8 +366,8 @@ static bool normalise_choice(struct config *config, const struct choices *choice
 		return false;
 	if (child->kind != NODE_MAP) {
 		diag_error(config->diags, child->mark, "%s takes a mapping of options, not %s",
-			   choices->types[index]->name, node_kind_name(child));
-		help_options(config, choices->types[index]);
+			   child->key, node_kind_name(child));
+		help_scalar(config, choices->types[index], child);
 		return false;
 	}
 	node->bad = !normalise_map(config, child, choices->types[index]);
@@ -418,7 +447,10 @@ static bool add_missing(struct config *config, struct node *node, const struct c
 			diag_error(config->diags, mark, "'%s' is missing", option->key);
 		else
 			diag_error(config->diags, mark, "%s needs '%s'", type->name, option->key);
-		diag_help(config->diags, "%s: %s", option->key, option->doc);
+		if (option->kind == OPTION_CHOICE)
+			help_choices(config, &config->choices[vm_choice_table(option)]);
+		else
+			diag_help(config->diags, "%s: %s", option->key, option->doc);
 		return false;
 	}
 	if (!option->def && option->kind != OPTION_MAP)

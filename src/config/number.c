@@ -92,7 +92,7 @@ static const char *why_no_unit(enum option_kind kind, const char *rest, bool hex
 	if (!strcmp(rest, "B"))
 		return "bytes are written without a unit: leave the B out";
 	if (strchr("KMGTkmgt", *rest) && (!rest[1] || !strcasecmp(rest + 1, "iB")))
-		return "units are written K, M, G, T, or KiB, MiB, GiB, TiB";
+		return "case matters in units: write K, M, G, T, or KiB, MiB, GiB, TiB";
 	if (strchr("KMGTkmgt", *rest) && !strcasecmp(rest + 1, "B"))
 		return "a unit that may mean 10^3 or 2^10: write K, M, G, T or KiB, MiB, GiB, TiB "
 		       "(powers of 1024)";
@@ -133,9 +133,9 @@ int config_number(enum option_kind kind, const char *text, uint64_t *value, cons
 		return refuse(why, EINVAL,
 			      "a leading 0 could mean octal: write the number without it, or in "
 			      "hex with 0x");
-	if (!hex && p[0] == '0' && strchr("oObBX", p[1]) && isalnum((unsigned char)p[2]))
+	if (!hex && p[0] == '0' && p[1] && strchr("oObBX", p[1]) && isalnum((unsigned char)p[2]))
 		return refuse(why, EINVAL,
-			      "numbers are read in decimal, or in hex behind 0x (a small x)");
+			      "this is no way to write a number: use decimal, or hex behind 0x with a small x");
 	for (; digit(*p) < base || (*p == '_' && digit(p[1]) < base && p[-1] != '_'); p++) {
 		if (*p == '_')
 			continue;

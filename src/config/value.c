@@ -154,11 +154,12 @@ static bool check_length(const struct check *c)
 	if (len >= o->min && (!o->max || len <= o->max))
 		return true;
 	if (!len)
-		diag_error(c->config->diags, c->node->mark, "%s is empty", label(c));
+		diag_error(c->config->diags, c->node->mark,
+			   "%s is empty; write a text, or delete the line", label(c));
 	else
 		diag_error(c->config->diags, c->node->mark,
-			   "%s is %zu bytes long; it must be from %" PRIu64 " to %" PRIu64,
-			   label(c), len, o->min, o->max ? o->max : UINT32_MAX);
+			   "%s is %zu bytes long; it takes from %" PRIu64 " to %" PRIu64, label(c),
+			   len, o->min, o->max ? o->max : UINT32_MAX);
 	return false;
 }
 

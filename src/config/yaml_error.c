@@ -33,7 +33,8 @@ static const struct sentence {
 	  "a list can't begin here, behind other text", "begin the list on a line of its own",
 	  false },
 	{ "could not find expected ':'", NULL, "a ':' is missing behind this key",
-	  "write `key: value`, with a blank behind the ':'", true },
+	  "write `key: value`, with a blank behind the ':'; an entry of a list begins with '- '",
+	  true },
 	{ "did not find expected ',' or ']'", NULL, "a ',' or the closing ']' is missing here",
 	  NULL, false },
 	{ "did not find expected ',' or '}'", NULL, "a ',' or the closing '}' is missing here",
@@ -87,8 +88,7 @@ static struct mark mark_of(const struct source *source, const yaml_mark_t *m)
 }
 
 /* libyaml stumbles over the first character of a token. */
-static void report_bad_start(const struct source *source, struct mark mark, uint32_t c,
-			     struct diags *diags)
+static void report_bad_start(struct mark mark, uint32_t c, struct diags *diags)
 {
 	if (c == '\t') {
 		diag_error(diags, mark, "a tab can't indent");
@@ -102,7 +102,6 @@ static void report_bad_start(const struct source *source, struct mark mark, uint
 	} else {
 		diag_error(diags, mark, "this character can't begin a value");
 	}
-	(void)source;
 }
 
 /* The reader has no mark but an offset: in bytes, behind a byte order mark. */
@@ -139,8 +138,7 @@ void yaml_error_report(const void *yaml_parser, const struct source *source, str
 	if (parser->error == YAML_READER_ERROR)
 		problem = mark_of_offset(source, parser->problem_offset);
 	if (!strcmp(text, "found character that cannot start any token")) {
-		report_bad_start(source, problem, char_at(source, parser->problem_mark.index),
-				 diags);
+		report_bad_start(problem, char_at(source, parser->problem_mark.index), diags);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(sentences) && !s; i++) {

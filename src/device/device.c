@@ -39,13 +39,20 @@ int device_claim(const struct device *dev, const char *name)
 	return -1;
 }
 
-bool device_claim_connected(const struct device *dev, int claim)
+const struct plan_claim *device_place(const struct device *dev, unsigned claim)
 {
 	for (unsigned i = 0; i < dev->plan->n_claims; i++) {
-		if ((int)dev->plan->claims[i].index == claim)
-			return dev->plan->claims[i].connected;
+		if (dev->plan->claims[i].index == claim)
+			return &dev->plan->claims[i];
 	}
-	return false;
+	return NULL;
+}
+
+bool device_claim_connected(const struct device *dev, int claim)
+{
+	const struct plan_claim *place = claim < 0 ? NULL : device_place(dev, (unsigned)claim);
+
+	return place && place->connected;
 }
 
 void device_irq_set(struct device *dev, int claim, bool level)

@@ -355,6 +355,18 @@ static struct kvm_segment segment(const struct hv_x86_segment *s)
 	};
 }
 
+/* KVM looks vCPUs up by APIC ID in a map that it draws when a local APIC changes, and a vCPU isn't
+ * on it yet while it is being made: an INIT to the one that was made last would reach nobody. So
+ * when all are there, write back the boot processor's APIC as it is. */
+static int redraw_apic_map(struct hv_vcpu *vcpu)
+{
+	struct kvm_lapic_state lapic;
+
+	if (vcpu->vm->config.vcpus == 1)
+		return 0;
+	return ioctl(vcpu->fd, KVM_GET_LAPIC, &lapic) || ioctl(vcpu->fd, KVM_SET_LAPIC, &lapic);
+}
+
 static int x86_vcpu_set_entry(struct hv_vcpu *vcpu, const struct hv_entry *entry, struct err *err)
 {
 	const struct hv_x86_entry *x = &entry->x86;
@@ -383,7 +395,8 @@ static int x86_vcpu_set_entry(struct hv_vcpu *vcpu, const struct hv_entry *entry
 	sregs.cr3 = x->cr3;
 	sregs.cr4 = x->cr4;
 	sregs.efer = x->efer;
-	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) || ioctl(vcpu->fd, KVM_SET_REGS, &regs))
+	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) || ioctl(vcpu->fd, KVM_SET_REGS, &regs) ||
+	    redraw_apic_map(vcpu))
 		return err_errno(err, errno, STATUS_UNAVAILABLE,
 				 "KVM refuses the entry state of vCPU %u", vcpu->index);
 	return 0;

@@ -116,7 +116,7 @@ static void host_irq_set(struct device_host *host, struct device *dev, unsigned 
 {
 	struct machine *m = machine_of(host);
 
-	m->backend->irq_set(m->vm, (unsigned)dev->plan->claims[claim].start, level);
+	m->backend->irq_set(m->vm, (unsigned)device_place(dev, claim)->start, level);
 }
 
 static void host_guest_exit(struct device_host *host, struct device *dev, uint64_t status)

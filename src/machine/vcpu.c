@@ -124,14 +124,10 @@ static void meet(struct machine *m, unsigned *count, bool *until)
 	pthread_mutex_unlock(&m->lock);
 }
 
-static int vcpu_setup(struct vcpu *vcpu, struct hv_vcpu **hv, struct err *err)
+static void vcpu_failed(struct machine *m, const struct err *err)
 {
-	struct machine *m = vcpu->machine;
-	int ret = m->backend->vcpu_create(m->vm, vcpu->index, hv, err);
-
-	if (!ret && vcpu->index == 0)
-		ret = m->backend->vcpu_set_entry(*hv, &m->entry, err);
-	return ret;
+	if (machine_stop(m, STOP_FAILED, 0))
+		m->stop_err = *err;
 }
 
 void vcpu_main(struct vcpu *vcpu)
@@ -140,14 +136,14 @@ void vcpu_main(struct vcpu *vcpu)
 	struct hv_vcpu *hv = NULL;
 	struct err err = { 0 };
 
-	if (vcpu_setup(vcpu, &hv, &err)) {
-		if (machine_stop(m, STOP_FAILED, 0))
-			m->stop_err = err;
-	}
+	if (m->backend->vcpu_create(m->vm, vcpu->index, &hv, &err))
+		vcpu_failed(m, &err);
 	atomic_store(&vcpu->hv, hv);
 	/* A guest's first instructions may start the others: all must be there. */
 	if (m->n_vcpus > 1)
 		meet(m, &m->n_ready, NULL);
+	if (hv && vcpu->index == 0 && m->backend->vcpu_set_entry(hv, &m->entry, &err))
+		vcpu_failed(m, &err);
 	if (hv) {
 		vcpu_loop(vcpu, hv);
 		vcpu->pc = m->backend->vcpu_pc(hv);

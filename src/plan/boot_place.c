@@ -49,28 +49,33 @@ static const struct plan_region *boot_region_in(const struct plan *plan, uint64_
 static void report_outside(const struct plan *plan, struct diags *diags, const char *name,
 			   uint64_t start, uint64_t last, struct mark mark)
 {
-	const struct plan_region *ram = plan_region_at(plan, SPACE_MEM, RAM, start);
-	const struct plan_region *next = NULL;
-	char range[PLAN_TEXT], other[PLAN_TEXT], size[24];
+	const struct plan_region *there = plan_region_at(plan, SPACE_MEM, ~BOOT, start);
+	const struct plan_region *fits = NULL;
+	char range[PLAN_TEXT], text[PLAN_TEXT], size[PLAN_TEXT];
 
 	plan_range_text(start, last, range);
-	config_size_text(last - start + 1, size, sizeof(size));
-	if (ram) {
+	plan_size_text(last - start + 1, size);
+	if (there && there->kind == REGION_RAM) {
 		diag_error(diags, mark, "%s %s (%s) does not fit ram, which ends at 0x%llx", name,
-			   range, size, (unsigned long long)ram->last);
-		diag_note(diags, ram->mark, "ram is declared here");
+			   range, size, (unsigned long long)there->last);
+		plan_note_region(plan, diags, there);
 		return;
 	}
-	for (size_t i = 0; i < plan->n_regions && !next; i++) {
+	/* The RAM below it that is large enough, or else the first above. */
+	for (size_t i = 0; i < plan->n_regions; i++) {
 		const struct plan_region *r = &plan->regions[i];
 
-		if (r->kind == REGION_RAM && r->last - r->start >= last - start)
-			next = r;
+		if (r->kind == REGION_RAM && r->last - r->start >= last - start &&
+		    (!fits || r->start <= start))
+			fits = r;
 	}
-	diag_error(diags, mark, "%s %s (%s) lies outside of ram", name, range, size);
-	if (next)
-		diag_help(diags, "it would fit into ram %s",
-			  plan_range_text(next->start, next->last, other));
+	if (there)
+		diag_error(diags, mark, "%s %s (%s) lies outside of ram, in %s", name, range, size,
+			   plan_region_text(there, text));
+	else
+		diag_error(diags, mark, "%s %s (%s) lies outside of ram", name, range, size);
+	if (fits)
+		diag_help(diags, "it would fit into %s", plan_region_text(fits, text));
 }
 
 bool plan_boot_fixed(struct plan *plan, struct diags *diags, const char *name, uint64_t start,
@@ -85,8 +90,8 @@ bool plan_boot_fixed(struct plan *plan, struct diags *diags, const char *name, u
 	if (!size)
 		return true;
 	if (bytes_add_wraps(start, size - 1, &last)) {
-		diag_error(diags, mark, "%s at 0x%llx, of %s, wraps around the address space", name,
-			   (unsigned long long)start, config_size_text(size, range, sizeof(range)));
+		diag_error(diags, mark, "%s at 0x%llx (%s) wraps around the address space", name,
+			   (unsigned long long)start, plan_size_text(size, range));
 		return false;
 	}
 	ram = plan_region_at(plan, SPACE_MEM, RAM, start);
@@ -110,7 +115,8 @@ bool plan_boot_fixed(struct plan *plan, struct diags *diags, const char *name, u
 struct search {
 	uint64_t size, align, min, max;
 	uint64_t start;	  /* result */
-	uint64_t largest; /* free run in [min, max], for the message */
+	uint64_t largest; /* free run in [min, max], and the end of RAM: for messages */
+	uint64_t top;
 	bool high, found;
 };
 
@@ -140,7 +146,7 @@ bool plan_boot_place(struct plan *plan, struct diags *diags, const char *name, u
 		     uint64_t *start)
 {
 	struct search s = { .size = size, .align = align, .min = min, .max = max, .high = high };
-	char want[24], have[24], range[PLAN_TEXT];
+	char want[PLAN_TEXT], range[PLAN_TEXT];
 
 	if (plan->memory_bad || !size)
 		return false;
@@ -151,6 +157,7 @@ bool plan_boot_place(struct plan *plan, struct diags *diags, const char *name, u
 
 		if (ram->kind != REGION_RAM)
 			continue;
+		s.top = ram->last;
 		for (; i + 1 < plan->n_regions && plan->regions[i + 1].kind == REGION_BOOT; i++) {
 			const struct plan_region *boot = &plan->regions[i + 1];
 
@@ -168,14 +175,14 @@ bool plan_boot_place(struct plan *plan, struct diags *diags, const char *name, u
 	}
 	if (s.found || !diags)
 		return false;
-	config_size_text(size, want, sizeof(want));
-	if (max == UINT64_MAX && !min)
-		diag_error(diags, mark, "no room in ram for %s, which needs %s", name, want);
+	plan_size_text(size, want);
+	if (min || max < s.top)
+		diag_error(diags, mark, "no room for %s (%s) in ram at %s", name, want,
+			   plan_range_text(min, max, range));
 	else
-		diag_error(diags, mark, "no room in ram at %s for %s, which needs %s",
-			   plan_range_text(min, max, range), name, want);
+		diag_error(diags, mark, "no room for %s (%s) in ram", name, want);
 	diag_help(diags, "the largest free run of ram there is %s",
-		  config_size_text(s.largest, have, sizeof(have)));
+		  plan_size_text(s.largest, want));
 	return false;
 }
 

@@ -96,7 +96,7 @@ static bool check_fixed(struct planner *p, const struct plan_device *dev, const 
 	const struct plan *plan = p->plan;
 	struct mark mark = claim_mark(dev->choice, claim);
 	uint64_t align = plan_claim_align(claim);
-	char text[PLAN_TEXT], range[PLAN_TEXT], size[24];
+	char text[2 * PLAN_TEXT], range[PLAN_TEXT], size[24];
 
 	if (claim->space == SPACE_IRQ) {
 		*last = start;
@@ -109,8 +109,9 @@ static bool check_fixed(struct planner *p, const struct plan_device *dev, const 
 		return false;
 	}
 	if (start % align) {
-		diag_error(p->diags, mark, "%s of %s at 0x%llx: not at a multiple of %s",
+		diag_error(p->diags, mark, "%s of %s at 0x%llx %s not at a multiple of %s",
 			   nouns[claim->space], dev->label, (unsigned long long)start,
+			   claim->space == SPACE_PIO ? "are" : "is",
 			   config_size_text(align, size, sizeof(size)));
 		diag_help(p->diags, "the multiple below is 0x%llx",
 			  (unsigned long long)(start & ~(align - 1)));
@@ -130,8 +131,8 @@ static bool check_fixed(struct planner *p, const struct plan_device *dev, const 
 		return false;
 	}
 	if (claim->space == SPACE_MEM && *last > plan_last_address(plan)) {
-		diag_error(p->diags, mark, "window %s of %s does not fit %s", range, dev->label,
-			   plan_limit_text(plan, text));
+		snprintf(text, sizeof(text), "window %s of %s", range, dev->label);
+		plan_report_beyond(p, mark, text);
 		return false;
 	}
 	return true;
@@ -151,7 +152,7 @@ int plan_add_claim(struct planner *p, uint32_t device, const struct plan_claim *
 	struct allocator *space = &p->spaces[region.space];
 	int ret;
 
-	strcpy(region.owner, dev->label);
+	memcpy(region.owner, dev->label, sizeof(region.owner));
 	ret = !fixed ? allocator_take(space, region.start, region.last)
 		     : allocator_add(space, region.start, region.last);
 	return ret ? ret : plan_add_region(p->plan, &region);
@@ -308,41 +309,43 @@ static void connect_input(struct planner *p)
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
+/* Of the same ids the one further down in the file is wrong. */
 static int by_id(const void *a, const void *b)
 {
-	const struct plan_device *x = *(const struct plan_device *const *)a;
-	const struct plan_device *y = *(const struct plan_device *const *)b;
-	int order = strcmp(node_get(x->choice->node, "id")->text,
-			   node_get(y->choice->node, "id")->text);
+	const struct node *x = *(const struct node *const *)a;
+	const struct node *y = *(const struct node *const *)b;
+	int order = strcmp(x->text, y->text);
 
-	return order ? order : (x > y) - (x < y);
+	if (order)
+		return order;
+	if (x->mark.line != y->mark.line)
+		return x->mark.line < y->mark.line ? -1 : 1;
+	return (x->mark.column > y->mark.column) - (x->mark.column < y->mark.column);
 }
 
 static int check_ids(struct planner *p)
 {
-	const struct plan_device **named = calloc(p->plan->n_devices + 1, sizeof(const void *));
+	const struct vm_config *config = p->plan->config;
+	const struct node **ids = calloc(config->n_devices + 1, sizeof(const struct node *));
 	size_t n = 0;
 
-	if (!named)
+	if (!ids)
 		return -ENOMEM;
-	for (size_t i = 0; i < p->plan->n_devices; i++) {
-		const struct node *id = node_get(p->plan->devices[i].choice->node, "id");
+	for (uint32_t i = 0; i < config->n_devices; i++) {
+		const struct node *id = node_get(config->devices[i].node, "id");
 
 		if (id && id->kind == NODE_SCALAR)
-			named[n++] = &p->plan->devices[i];
+			ids[n++] = id;
 	}
 	if (n)
-		qsort(named, n, sizeof(*named), by_id);
+		qsort(ids, n, sizeof(*ids), by_id);
 	for (size_t i = 1; i < n; i++) {
-		const struct node *id = node_get(named[i]->choice->node, "id");
-		const struct node *before = node_get(named[i - 1]->choice->node, "id");
-
-		if (strcmp(id->text, before->text))
+		if (strcmp(ids[i]->text, ids[i - 1]->text))
 			continue;
-		diag_error(p->diags, id->mark, "two devices have the id '%s'", id->text);
-		diag_note(p->diags, before->mark, "first used here");
+		diag_error(p->diags, ids[i]->mark, "two devices have the id '%s'", ids[i]->text);
+		diag_note(p->diags, ids[i - 1]->mark, "first used here");
 	}
-	free(named);
+	free(ids);
 	return 0;
 }
 

@@ -1,17 +1,6 @@
 /* conflicts.c: two that want the same place. */
 #include "planner.h"
 
-/* Placed by the user's own word rather than by a default. */
-static bool by_user(const struct plan *plan, const struct plan_region *r)
-{
-	const struct mark *device;
-
-	if (r->device < 0)
-		return r->mark.source != NULL;
-	device = &plan->devices[r->device].choice->mark;
-	return r->mark.line != device->line || r->mark.column != device->column;
-}
-
 static bool later(const struct plan_region *a, const struct plan_region *b)
 {
 	if (a->mark.line != b->mark.line)
@@ -30,8 +19,8 @@ static bool blame_first(const struct plan *plan, const struct plan_region *a,
 		return b->kind == REGION_PLATFORM;
 	if ((a->kind == REGION_DEVICE) != (b->kind == REGION_DEVICE))
 		return a->kind == REGION_DEVICE;
-	if (a->kind == REGION_DEVICE && by_user(plan, a) != by_user(plan, b))
-		return by_user(plan, a);
+	if (a->kind == REGION_DEVICE && plan_by_user(plan, a) != plan_by_user(plan, b))
+		return plan_by_user(plan, a);
 	return later(a, b);
 }
 
@@ -77,14 +66,6 @@ static void help_next_free(struct planner *p, const struct plan_region *r)
 			  config_size_text(size, text, sizeof(text)), (unsigned long long)at);
 }
 
-static void note_other(struct planner *p, const struct plan_region *other)
-{
-	if (!other->mark.source)
-		return;
-	diag_note(p->diags, other->mark, "%s is %s here", other->owner,
-		  other->kind == REGION_DEVICE && by_user(p->plan, other) ? "placed" : "declared");
-}
-
 static void report(struct planner *p, const struct plan_region *wrong,
 		   const struct plan_region *other)
 {
@@ -99,12 +80,11 @@ static void report(struct planner *p, const struct plan_region *wrong,
 			   wrong->space == SPACE_PIO && wrong->start < wrong->last ? "are" : "is",
 			   other->owner);
 	} else {
-		diag_error(p->diags, wrong->mark, "%s overlap%s %s%s", text,
+		diag_error(p->diags, wrong->mark, "%s overlap%s %s", text,
 			   wrong->space == SPACE_PIO && wrong->start < wrong->last ? "" : "s",
-			   plan_region_text(other, other_text),
-			   other->kind == REGION_PLATFORM ? ", part of the platform" : "");
+			   plan_region_text(other, other_text));
 	}
-	note_other(p, other);
+	plan_note_region(p->plan, p->diags, other);
 	if (wrong->kind == REGION_DEVICE)
 		help_next_free(p, wrong);
 	else if (wrong->kind == REGION_RAM && other->kind == REGION_PLATFORM)

@@ -51,11 +51,9 @@ static int ram_by_size(struct planner *p)
 			break;
 	}
 	if (left) {
-		diag_error(p->diags, mark, "memory of %s does not fit %s",
-			   config_size_text(plan->config->memory_size, size, sizeof(size)),
-			   plan_limit_text(plan, text));
-		diag_help(p->diags, "at most %s fit",
-			  config_size_text(plan->config->memory_size - left, size, sizeof(size)));
+		snprintf(text, sizeof(text), "memory of %s",
+			 config_size_text(plan->config->memory_size, size, sizeof(size)));
+		plan_report_beyond(p, mark, text);
 		plan->memory_bad = true;
 	}
 	return 0;
@@ -89,7 +87,7 @@ static bool rom_size(struct planner *p, const struct config_choice *choice, uint
 {
 	const struct memory_rom *rom = choice->options;
 	struct mark mark = option_mark(choice, "file");
-	char have[24], want[24];
+	char have[PLAN_TEXT], want[PLAN_TEXT];
 	struct stat st;
 
 	if (stat(rom->file, &st)) {
@@ -110,8 +108,8 @@ static bool rom_size(struct planner *p, const struct config_choice *choice, uint
 	if (rom->size && (uint64_t)st.st_size > rom->size) {
 		diag_error(p->diags, option_mark(choice, "size"),
 			   "rom '%s' is a file of %s, which is more than the size of %s", rom->file,
-			   config_size_text((uint64_t)st.st_size, have, sizeof(have)),
-			   config_size_text(rom->size, want, sizeof(want)));
+			   plan_size_text((uint64_t)st.st_size, have),
+			   plan_size_text(rom->size, want));
 		diag_help(p->diags, "without `size` a rom is as large as its file");
 		return false;
 	}
@@ -123,7 +121,7 @@ static bool rom_size(struct planner *p, const struct config_choice *choice, uint
 static bool extent(struct planner *p, struct entry *e, uint64_t at, uint64_t size)
 {
 	const char *name = kind_names[e->kind];
-	char text[PLAN_TEXT], range[PLAN_TEXT], bytes[24];
+	char text[2 * PLAN_TEXT], range[PLAN_TEXT], bytes[24];
 
 	assert(size && size % PLAN_PAGE == 0 && at % PLAN_PAGE == 0);
 	if (bytes_add_wraps(at, size - 1, &e->last)) {
@@ -134,8 +132,8 @@ static bool extent(struct planner *p, struct entry *e, uint64_t at, uint64_t siz
 		return false;
 	}
 	if (e->last > plan_last_address(p->plan)) {
-		diag_error(p->diags, option_mark(e->choice, "at"), "%s %s does not fit %s", name,
-			   plan_range_text(at, e->last, range), plan_limit_text(p->plan, text));
+		snprintf(text, sizeof(text), "%s %s", name, plan_range_text(at, e->last, range));
+		plan_report_beyond(p, option_mark(e->choice, "at"), text);
 		return false;
 	}
 	e->start = at;
@@ -217,7 +215,7 @@ static int add_entry(struct planner *p, const struct entry *e, enum region_kind 
 				      .mark = e->choice->mark,
 				      .fixed = true };
 
-	strcpy(region.owner, kind_names[e->kind]);
+	snprintf(region.owner, sizeof(region.owner), "%s", kind_names[e->kind]);
 	if (e->kind == MEMORY_ROM)
 		region.file = ((const struct memory_rom *)e->choice->options)->file;
 	return plan_claim_region(p, &region);
@@ -246,12 +244,13 @@ static int ram_by_map(struct planner *p)
 {
 	const struct vm_config *config = p->plan->config;
 	struct entry *entries = calloc(config->n_memory, 2 * sizeof(*entries));
-	struct entry *holes = entries + config->n_memory;
+	struct entry *holes;
 	size_t n = 0, n_holes = 0, kept = 0;
 	int ret = 0;
 
 	if (!entries)
 		return -ENOMEM;
+	holes = entries + config->n_memory;
 	for (uint32_t i = 0; i < config->n_memory; i++) {
 		struct entry e = { .choice = &config->memory[i],
 				   .kind = (enum memory_kind)config->memory[i].index };

@@ -70,6 +70,7 @@ static void report_full(struct planner *p, const struct plan_request *request)
 	const struct plan_device *dev = &p->plan->devices[request->device];
 	const struct claim *claim = dev->claims[request->slot].claim;
 	char size[24];
+	uint64_t line;
 
 	if (request->space == SPACE_IRQ)
 		diag_error(p->diags, dev->choice->mark, "no free interrupt line is left for %s",
@@ -83,11 +84,17 @@ static void report_full(struct planner *p, const struct plan_request *request)
 		diag_error(p->diags, dev->choice->mark, "no free window of %s is left for %s of %s",
 			   config_size_text(request->size, size, sizeof(size)), claim->name,
 			   dev->label);
-	if (claim->fix && request->space == SPACE_IRQ)
-		diag_help(p->diags, "`%s: none` does without; `%s: N` takes a line of your choice",
-			  claim->fix, claim->fix);
-	else if (claim->fix)
+	if (!claim->fix)
+		return;
+	if (request->space != SPACE_IRQ)
 		diag_help(p->diags, "`%s: ADDRESS` takes a place of your choice", claim->fix);
+	else if (allocator_find(&p->spaces[SPACE_IRQ], 1, 1, 0, p->plan->arch->irq_lines - 1,
+				&line))
+		diag_help(p->diags, "`%s: none` does without; line %llu is free, for `%s: %llu`",
+			  claim->fix, (unsigned long long)line, claim->fix,
+			  (unsigned long long)line);
+	else
+		diag_help(p->diags, "`%s: none` does without", claim->fix);
 }
 
 /* The next layout row from `row` on where claims of this space may go; its name is NULL at the end.

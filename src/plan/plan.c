@@ -9,24 +9,28 @@ uint64_t plan_last_address(const struct plan *plan)
 	return plan->caps.phys_bits < 64 ? (1ULL << plan->caps.phys_bits) - 1 : UINT64_MAX;
 }
 
-const char *plan_limit_text(const struct plan *plan, char buf[PLAN_TEXT])
+void plan_report_beyond(const struct planner *p, struct mark mark, const char *what)
 {
+	const struct plan *plan = p->plan;
+
 	if (plan->backend_name)
-		snprintf(buf, PLAN_TEXT, "the %u address bits of backend '%s'",
-			 plan->caps.phys_bits, plan->backend_name);
+		diag_error(p->diags, mark, "%s goes beyond the %u address bits of backend '%s'",
+			   what, plan->caps.phys_bits, plan->backend_name);
 	else
-		snprintf(buf, PLAN_TEXT, "the %u address bits of %s", plan->caps.phys_bits,
-			 hv_arch_name(plan->arch->arch));
-	return buf;
+		diag_error(p->diags, mark, "%s goes beyond the %u address bits of %s", what,
+			   plan->caps.phys_bits, hv_arch_name(plan->arch->arch));
+	diag_help(p->diags, "the last address is 0x%llx",
+		  (unsigned long long)plan_last_address(plan));
 }
 
 struct mark plan_mark(const struct plan *plan, const char *path)
 {
-	const struct node *node = node_find(plan->config->root, path);
+	const struct node *root = plan->config->root;
+	const struct node *node = node_find(root, path);
 
 	if (node && !node->is_default)
 		return node->mark;
-	return plan->config->root ? plan->config->root->mark : MARK_NONE;
+	return (struct mark){ .source = root ? root->mark.source : NULL };
 }
 
 static void plan_boot(struct planner *p)

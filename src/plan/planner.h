@@ -53,8 +53,16 @@ int plan_add_claim(struct planner *p, uint32_t device, const struct plan_claim *
 #define PLAN_TEXT 128
 const char *plan_region_text(const struct plan_region *region, char buf[PLAN_TEXT]);
 
+/* Whether the user's own word placed it, rather than a default; a note on where it comes from. */
+bool plan_by_user(const struct plan *plan, const struct plan_region *region);
+void plan_note_region(const struct plan *plan, struct diags *diags,
+		      const struct plan_region *region);
+
 /* "0x1000-0x1fff" */
 const char *plan_range_text(uint64_t start, uint64_t last, char buf[PLAN_TEXT]);
+
+/* "4K", "17 bytes" */
+const char *plan_size_text(uint64_t size, char buf[PLAN_TEXT]);
 
 /* ---- Printing (table.c, json.c) ------------------------------------------------------------ */
 
@@ -65,9 +73,9 @@ const char *plan_mode_word(enum entry_mode mode);
 
 /* ---- Small things -------------------------------------------------------------------------- */
 
-/* The last guest-physical address of this VM, and whose limit that is, in words. */
+/* The last guest-physical address of this VM; and an error for what goes beyond it. */
 uint64_t plan_last_address(const struct plan *plan);
-const char *plan_limit_text(const struct plan *plan, char buf[PLAN_TEXT]);
+void plan_report_beyond(const struct planner *p, struct mark mark, const char *what);
 
 /* The value of an option of up to 8 bytes. */
 uint64_t plan_option(const struct config_choice *choice, const char *key);

@@ -39,7 +39,7 @@ static void find_reason(const struct plan *plan, struct reason *reason)
 	*reason = (struct reason){ 0 };
 	if (config->platform.pit) {
 		reason->mark = plan_mark(plan, "platform.pit");
-		strcpy(reason->text, "`pit: true`");
+		snprintf(reason->text, sizeof(reason->text), "`pit: true`");
 		return;
 	}
 	if (config->vcpus > 1) {
@@ -108,7 +108,7 @@ static void choose_irqchip(struct planner *p)
 									 : HV_CAP_IRQCHIP_FULL));
 		diag_help(p->diags, "`irqchip: auto` takes what the backend has");
 	} else if (want->pit && plan->irqchip != HV_IRQCHIP_FULL) {
-		diag_error(p->diags, mark, "`irqchip: %s`, but `pit: true` needs a full one",
+		diag_error(p->diags, mark, "`irqchip: %s`, but `pit: true` needs `irqchip: full`",
 			   irqchip_words[want->irqchip]);
 		diag_note(p->diags, reason.mark, "the 8254 timer is asked for here");
 		diag_help(p->diags, "with `irqchip: auto` it gets one");

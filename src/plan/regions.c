@@ -1,4 +1,5 @@
 /* regions.c: the sorted list of what lies where, and words for it. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,22 +138,55 @@ const char *plan_range_text(uint64_t start, uint64_t last, char buf[PLAN_TEXT])
 	return buf;
 }
 
+const char *plan_size_text(uint64_t size, char buf[PLAN_TEXT])
+{
+	char text[24];
+
+	config_size_text(size, text, sizeof(text));
+	snprintf(buf, PLAN_TEXT, "%s%s", text,
+		 !isdigit((unsigned char)text[strlen(text) - 1]) ? ""
+		 : size == 1					 ? " byte"
+								 : " bytes");
+	return buf;
+}
+
 const char *plan_region_text(const struct plan_region *r, char buf[PLAN_TEXT])
 {
+	const char *whose = r->kind == REGION_PLATFORM ? "the platform's " : "";
 	char range[PLAN_TEXT];
 
 	plan_range_text(r->start, r->last, range);
 	if (r->space == SPACE_IRQ)
 		snprintf(buf, PLAN_TEXT, "interrupt line %llu of %s", (unsigned long long)r->start,
 			 r->owner);
-	else if (r->kind != REGION_DEVICE)
+	else if (r->kind != REGION_DEVICE && r->kind != REGION_PLATFORM)
 		snprintf(buf, PLAN_TEXT, "%s %.36s", r->owner, range);
-	else if (r->space == SPACE_MEM)
-		snprintf(buf, PLAN_TEXT, "window %.36s of %s", range, r->owner);
 	else if (r->start == r->last)
-		snprintf(buf, PLAN_TEXT, "port 0x%llx of %s", (unsigned long long)r->start,
+		snprintf(buf, PLAN_TEXT, "port 0x%llx of %s%s", (unsigned long long)r->start, whose,
 			 r->owner);
 	else
-		snprintf(buf, PLAN_TEXT, "ports %.36s of %s", range, r->owner);
+		snprintf(buf, PLAN_TEXT, "%s %.36s of %s%s",
+			 r->space == SPACE_MEM ? "window" : "ports", range, whose, r->owner);
 	return buf;
+}
+
+bool plan_by_user(const struct plan *plan, const struct plan_region *r)
+{
+	const struct mark *device;
+
+	if (r->device < 0)
+		return r->mark.source != NULL;
+	device = &plan->devices[r->device].choice->mark;
+	return r->mark.line != device->line || r->mark.column != device->column;
+}
+
+void plan_note_region(const struct plan *plan, struct diags *diags, const struct plan_region *r)
+{
+	if (!r->mark.source)
+		return;
+	if (!r->mark.line)
+		diag_note(diags, r->mark, "%s is there by default", r->owner);
+	else
+		diag_note(diags, r->mark, "%s is %s here", r->owner,
+			  r->device >= 0 && plan_by_user(plan, r) ? "placed" : "declared");
 }

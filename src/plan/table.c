@@ -68,7 +68,7 @@ static const char *from_text(struct mark mark, char *buf, size_t len)
 	if (!mark.source)
 		return "layout";
 	if (!mark.line)
-		return mark.source->name;
+		return "default";
 	snprintf(buf, len, "%s:%u", mark.source->name, mark.line);
 	return buf;
 }

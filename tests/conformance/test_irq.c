@@ -91,7 +91,10 @@ static void level_lines(const struct hv_backend *hv, enum hv_irqchip irqchip, un
 		/* As long as it is asserted each end of interrupt begins the next. */
 		for (int n = 0; n < 5; n++)
 			assert_int_equal(next_interrupt(&rig, QUIET), PORT_PIN);
-		hv->irq_set(rig.vm, PIN, false); /* before this handler's EOI */
+		/* This is before the handler's EOI, so nothing should follow. But a KVM of the PVM
+		 * kind ends an interrupt as it delivers it: the next may be on its way. */
+		hv->irq_set(rig.vm, PIN, false);
+		next_interrupt(&rig, QUIET);
 		assert_int_equal(next_interrupt(&rig, QUIET), 0);
 	}
 	rig_close(&rig);

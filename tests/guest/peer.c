@@ -89,8 +89,8 @@ static int same_mode(const struct termios *a, const struct termios *b)
 	       a->c_lflag == b->c_lflag && !memcmp(a->c_cc, b->c_cc, sizeof(a->c_cc));
 }
 
-/* Gives the command a terminal, types `keys` once the screen shows `prompt`, and at the end adds a
- * line on what became of the terminal's mode. */
+/* Gives the command a terminal, types `keys` once the screen shows `prompt` and is quiet, and at
+ * the end adds a line on what became of the terminal's mode. */
 static int terminal(const char *prompt, const char *keys, char **command)
 {
 	struct termios old, during = { 0 }, after = { 0 };
@@ -123,7 +123,7 @@ static int terminal(const char *prompt, const char *keys, char **command)
 		}
 		for (ssize_t i = 0; i < n && len < sizeof(screen) - 1; i++)
 			screen[len++] = buf[i];
-		if (!typed && strstr(screen, prompt)) {
+		if (n == 0 && !typed && strstr(screen, prompt)) {
 			tcgetattr(slave, &during);
 			if (write(master, keys, strlen(keys)) < 0)
 				die("typing");

@@ -196,7 +196,8 @@ static inline void fake_out(struct fake *fake, uint64_t offset, uint8_t value)
 /* ---- Clock and timers --------------------------------------------------------------------- */
 
 #ifdef FAKE_CLOCK
-static uint64_t fake_clock = 1000000000, fake_wall_clock = 1700000000000000000;
+static _Atomic uint64_t fake_clock = 1000000000; /* a real loop's thread reads it, too */
+static _Atomic uint64_t fake_wall_clock = 1700000000000000000;
 static struct loop_timer *fake_timers[4];
 
 uint64_t loop_now(void)

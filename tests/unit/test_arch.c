@@ -69,9 +69,9 @@ static void vm_write(struct vm *vm)
 		const struct plan_region *r = &vm->plan->regions[i];
 
 		if (r->kind == REGION_RAM)
-			assert_int_equal(memory_add(vm->memory, r->start, r->last - r->start + 1, 0,
-						    &err),
-					 0);
+			assert_int_equal(
+				memory_add(vm->memory, r->start, r->last - r->start + 1, 0, &err),
+				0);
 	}
 	assert_int_equal(vm->plan->arch->write_entry(vm->plan, vm->memory, &vm->entry, &err), 0);
 }

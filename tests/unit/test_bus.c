@@ -1,4 +1,6 @@
 /* test_bus.c: which device answers, and what it sees of an access. */
+#include <errno.h>
+
 #include "unit/fake_host.h"
 
 #include <vibevmm/bus.h>
