@@ -261,7 +261,6 @@ void config_free(struct config *config)
 {
 	if (!config)
 		return;
-	typed_free(config);
 	free((char *)config->source.text);
 	arena_free(&config->arena);
 	free(config);

@@ -116,7 +116,6 @@ struct config {
 	enum arch arch;
 	struct node *root;
 	struct choice_list lists[TABLE_COUNT];
-	const void *schema;   /* libcyaml's, built from the rows by typed.c */
 	struct typed *typed;  /* what libcyaml loaded */
 	struct vm_config *vm; /* inside of it */
 };
@@ -185,6 +184,5 @@ void text_add_quoted(struct text *text, const char *s, size_t len);
 /* Loads the normalised tree into C structs; sets config->typed and config->vm. 0 or -errno after a
  * diagnostic. */
 int typed_load(struct config *config);
-void typed_free(struct config *config);
 
 #endif

@@ -1,6 +1,7 @@
 /* nearest.c: "did you mean". */
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "loader.h"
 

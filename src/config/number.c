@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include <vibevmm/bytes.h>
 
@@ -52,7 +53,7 @@ static uint64_t factor_of(enum option_kind kind, const char *name)
 static const char *why_no_digits(enum option_kind kind, const char *text)
 {
 	if (!*text)
-		return "a number is missing";
+		return "a number is missing: write one";
 	if (*text == '-' || *text == '+')
 		return "a number has no sign here: write the digits alone";
 	if (isblank((unsigned char)*text))
@@ -135,7 +136,8 @@ int config_number(enum option_kind kind, const char *text, uint64_t *value, cons
 			      "hex with 0x");
 	if (!hex && p[0] == '0' && p[1] && strchr("oObBX", p[1]) && isalnum((unsigned char)p[2]))
 		return refuse(why, EINVAL,
-			      "this is no way to write a number: use decimal, or hex behind 0x with a small x");
+			      "this is no way to write a number: use decimal, or hex behind 0x "
+			      "with a small x");
 	for (; digit(*p) < base || (*p == '_' && digit(p[1]) < base && p[-1] != '_'); p++) {
 		if (*p == '_')
 			continue;
@@ -209,7 +211,7 @@ static bool hint_fraction(enum option_kind kind, const char *text, char *buf, si
 
 bool number_hint(enum option_kind kind, const char *text, char *buf, size_t len)
 {
-	char clean[40], shorter[40];
+	char clean[40] = { 0 }, shorter[40];
 	size_t n = 0, digits;
 
 	if (hint_octal(kind, text, buf, len) || hint_fraction(kind, text, buf, len))

@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <cyaml/cyaml.h>
 #include <errno.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -362,16 +363,31 @@ static const struct config_choice *fill(struct config *config, unsigned table)
 	return out;
 }
 
-static const cyaml_config_t *cyaml_config(cyaml_config_t *config, struct complaint *complaint)
+/* Memory for libcyaml, out of the arena: nothing is freed one by one. It grows the array of a
+ * sequence with each entry, so blocks get room to grow, and know it. */
+struct block {
+	size_t cap;
+	alignas(max_align_t) char data[];
+};
+
+static void *take_memory(void *ctx, void *ptr, size_t size)
 {
-	*config = (cyaml_config_t){
-		.log_fn = complaint ? on_log : NULL,
-		.log_ctx = complaint,
-		.mem_fn = cyaml_mem,
-		.log_level = CYAML_LOG_ERROR,
-		.flags = CYAML_CFG_NO_ALIAS,
-	};
-	return config;
+	struct block *old =
+		ptr ? (struct block *)((char *)ptr - offsetof(struct block, data)) : NULL;
+	size_t cap = old ? 2 * size : size;
+	struct block *block;
+
+	if (!size || cap < size || cap > SIZE_MAX / 4)
+		return NULL;
+	if (old && size <= old->cap)
+		return ptr;
+	block = arena_alloc(ctx, sizeof(*block) + cap);
+	if (!block)
+		return NULL;
+	block->cap = cap;
+	if (old)
+		memcpy(block->data, old->data, old->cap);
+	return block->data;
 }
 
 int typed_load(struct config *config)
@@ -380,7 +396,14 @@ int typed_load(struct config *config)
 	struct complaint complaint = { 0 };
 	cyaml_data_t *data = NULL;
 	struct text text = { 0 };
-	cyaml_config_t cyaml;
+	const cyaml_config_t cyaml = {
+		.log_fn = on_log,
+		.log_ctx = &complaint,
+		.log_level = CYAML_LOG_ERROR,
+		.mem_fn = take_memory,
+		.mem_ctx = &config->arena,
+		.flags = CYAML_CFG_NO_ALIAS,
+	};
 	cyaml_err_t error;
 	int ret = 0;
 
@@ -389,13 +412,11 @@ int typed_load(struct config *config)
 		ret = report(config, &complaint, CYAML_ERR_OOM);
 		goto out;
 	}
-	error = cyaml_load_data((const uint8_t *)text.p, text.len, cyaml_config(&cyaml, &complaint),
-				schema, &data, NULL);
+	error = cyaml_load_data((const uint8_t *)text.p, text.len, &cyaml, schema, &data, NULL);
 	if (error != CYAML_OK) {
 		ret = report(config, &complaint, error);
 		goto out;
 	}
-	config->schema = schema;
 	config->typed = data;
 	config->vm = &config->typed->vm;
 	config->vm->memory = fill(config, TABLE_MEMORY);
@@ -406,14 +427,4 @@ int typed_load(struct config *config)
 out:
 	free(text.p);
 	return ret;
-}
-
-void typed_free(struct config *config)
-{
-	cyaml_config_t cyaml;
-
-	if (config->typed)
-		cyaml_free(cyaml_config(&cyaml, NULL), config->schema,
-			   (cyaml_data_t *)config->typed, 0);
-	config->typed = NULL;
 }

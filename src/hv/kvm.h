@@ -85,4 +85,8 @@ int kvm_arch_vcpu_init(struct hv_vcpu *vcpu, struct err *err);
  * to HV_EXIT_AGAIN if it was dealt with on the spot. */
 bool kvm_arch_exit(struct hv_vcpu *vcpu, struct hv_exit *exit);
 
+/* ---- kvm_x86_64_dump.c: vcpu_dump of its row ------------------------------------------------ */
+
+void kvm_x86_64_dump(struct hv_vcpu *vcpu, char *buf, size_t len);
+
 #endif

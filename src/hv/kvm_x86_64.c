@@ -34,11 +34,8 @@ struct kvm_arch_vm {
 	struct kvm_cpuid2 *cpuid; /* as the host offers it, with room for the topology */
 
 	/* The split interrupt controller. */
-	pthread_mutex_t lock;
+	pthread_mutex_t lock; /* of ioapic */
 	struct ioapic ioapic;
-	uint32_t irqfds;			   /* pins with an irqfd, one bit each */
-	uint32_t routed;			   /* pins that KVM knows ... */
-	struct ioapic_message routes[IOAPIC_PINS]; /* ... and how */
 };
 
 /* ---- What this host offers ----------------------------------------------------------------- */
@@ -172,7 +169,7 @@ int kvm_arch_vcpu_init(struct hv_vcpu *vcpu, struct err *err)
 
 /* ---- Interrupts ---------------------------------------------------------------------------- */
 
-static int send_message(const struct hv_vm *vm, uint64_t addr, uint32_t data)
+static int x86_msi_send(struct hv_vm *vm, uint64_t addr, uint32_t data)
 {
 	struct kvm_msi msi = {
 		.address_lo = (uint32_t)addr,
@@ -186,7 +183,7 @@ static int send_message(const struct hv_vm *vm, uint64_t addr, uint32_t data)
 
 static void ioapic_send(void *arg, const struct ioapic_message *message)
 {
-	send_message(arg, message->addr, message->data);
+	x86_msi_send(arg, message->addr, message->data);
 }
 
 /* Tells KVM about the pins it must know. */
@@ -247,11 +244,6 @@ static void x86_irq_set(struct hv_vm *vm, unsigned line, bool level)
 		ioctl(vm->fd, KVM_IRQ_LINE, &irq);
 		break;
 	}
-}
-
-static int x86_msi_send(struct hv_vm *vm, uint64_t addr, uint32_t data)
-{
-	return send_message(vm, addr, data);
 }
 
 static int x86_irqfd(struct hv_vm *vm, unsigned line, int fd, struct err *err)
@@ -464,79 +456,6 @@ bool kvm_arch_exit(struct hv_vcpu *vcpu, struct hv_exit *exit)
 	}
 }
 
-/* ---- Dump ---------------------------------------------------------------------------------- */
-
-static void put_segment(struct text *t, const char *name, const struct kvm_segment *s)
-{
-	text_put(t,
-		 "%-4s %04x  base %016llx  limit %08x  type %x s %u dpl %u p %u db %u l %u g %u\n",
-		 name, s->selector, (unsigned long long)s->base, s->limit, s->type, s->s, s->dpl,
-		 s->present, s->db, s->l, s->g);
-}
-
-/* The bytes at the instruction pointer, as far as they lie in its page and in guest memory. */
-static void put_code(struct text *t, struct hv_vcpu *vcpu, uint64_t linear)
-{
-	struct kvm_translation tr = { .linear_address = linear };
-	size_t len = 0x1000 - linear % 0x1000;
-	const uint8_t *code = NULL;
-
-	if (!ioctl(vcpu->fd, KVM_TRANSLATE, &tr) && tr.valid)
-		code = kvm_memory_at(vcpu->vm, tr.physical_address, &len);
-	if (!code) {
-		text_put(t, "code is not in guest memory\n");
-		return;
-	}
-	text_put(t, "code");
-	text_put_bytes(t, code, len < 16 ? len : 16);
-	text_put(t, "\n");
-}
-
-static void x86_vcpu_dump(struct hv_vcpu *vcpu, char *buf, size_t len)
-{
-	struct text t = { buf, len, 0 };
-	struct kvm_regs r;
-	struct kvm_sregs s;
-
-	if (!len)
-		return;
-	buf[0] = '\0';
-	if (ioctl(vcpu->fd, KVM_GET_REGS, &r) || ioctl(vcpu->fd, KVM_GET_SREGS, &s)) {
-		text_put(&t, "vCPU %u: KVM hides the registers\n", vcpu->index);
-		return;
-	}
-	const struct {
-		const char *name;
-		unsigned long long value;
-	} numbers[] = {
-		{ "rip", r.rip }, { "flags", r.rflags }, { "rsp", r.rsp },
-		{ "rax", r.rax }, { "rbx", r.rbx },	 { "rcx", r.rcx },
-		{ "rdx", r.rdx }, { "rsi", r.rsi },	 { "rdi", r.rdi },
-		{ "rbp", r.rbp }, { "r8", r.r8 },	 { "r9", r.r9 },
-		{ "r10", r.r10 }, { "r11", r.r11 },	 { "r12", r.r12 },
-		{ "r13", r.r13 }, { "r14", r.r14 },	 { "r15", r.r15 },
-		{ "cr0", s.cr0 }, { "cr2", s.cr2 },	 { "cr3", s.cr3 },
-		{ "cr4", s.cr4 }, { "efer", s.efer },	 { "apic", s.apic_base },
-	};
-	text_put(&t, "vCPU %u\n", vcpu->index);
-	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-		text_put(&t, "%-5s %016llx%s", numbers[i].name, numbers[i].value,
-			 i % 3 == 2 ? "\n" : "  ");
-	put_segment(&t, "cs", &s.cs);
-	put_segment(&t, "ss", &s.ss);
-	put_segment(&t, "ds", &s.ds);
-	put_segment(&t, "es", &s.es);
-	put_segment(&t, "fs", &s.fs);
-	put_segment(&t, "gs", &s.gs);
-	put_segment(&t, "tr", &s.tr);
-	put_segment(&t, "ldt", &s.ldt);
-	text_put(&t, "gdt        base %016llx  limit %04x\n", (unsigned long long)s.gdt.base,
-		 s.gdt.limit);
-	text_put(&t, "idt        base %016llx  limit %04x\n", (unsigned long long)s.idt.base,
-		 s.idt.limit);
-	put_code(&t, vcpu, (s.efer & 1 << 10) && s.cs.l ? r.rip : s.cs.base + r.rip);
-}
-
 const struct hv_backend hv_kvm_x86_64 = {
 	.name = "kvm",
 	.arch = ARCH_X86_64,
@@ -563,5 +482,5 @@ const struct hv_backend hv_kvm_x86_64 = {
 	.vcpu_run = kvm_vcpu_run,
 	.vcpu_kick = kvm_vcpu_kick,
 	.vcpu_pc = x86_vcpu_pc,
-	.vcpu_dump = x86_vcpu_dump,
+	.vcpu_dump = kvm_x86_64_dump,
 };

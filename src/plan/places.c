@@ -87,7 +87,7 @@ static void report_full(struct planner *p, const struct plan_request *request)
 	if (!claim->fix)
 		return;
 	if (request->space != SPACE_IRQ)
-		diag_help(p->diags, "`%s: ADDRESS` takes a place of your choice", claim->fix);
+		diag_help(p->diags, "`%s: NUMBER` takes a place of your choice", claim->fix);
 	else if (allocator_find(&p->spaces[SPACE_IRQ], 1, 1, 0, p->plan->arch->irq_lines - 1,
 				&line))
 		diag_help(p->diags, "`%s: none` does without; line %llu is free, for `%s: %llu`",

@@ -5,7 +5,7 @@
  * Runs them in turn, ROUNDS times after one round of warming up, with output to /dev/null, from
  * before exec until they are reaped. Prints a line for each: NAME, median in ms, least in ms,
  * median of its time over the first one's in the same round, peak RSS in KiB. A command that does
- * not end with STATUS has "failed" in place of the numbers.
+ * not end with STATUS has "failed" in place of the numbers, and is told on standard error.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,6 +48,7 @@ static double run(struct job *job, posix_spawn_file_actions_t *quiet)
 	pid_t pid;
 
 	if (posix_spawnp(&pid, job->argv[0], quiet, NULL, job->argv, environ)) {
+		fprintf(stderr, "timeit: cannot run %s\n", job->argv[0]);
 		job->failed = true;
 		return 0;
 	}
@@ -55,8 +56,11 @@ static double run(struct job *job, posix_spawn_file_actions_t *quiet)
 		if (errno != EINTR)
 			abort();
 	}
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != job->status)
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != job->status) {
+		fprintf(stderr, "timeit: %s ended with wait status %#x, not exit status %d\n",
+			job->name, (unsigned)status, job->status);
 		job->failed = true;
+	}
 	if (usage.ru_maxrss > job->rss)
 		job->rss = usage.ru_maxrss;
 	return now_ms() - begin;

@@ -206,7 +206,7 @@ GUEST(across_read, 64, "mov $0xfffc, %ebx; mov (%rbx), %rax; mov %rax, 0xb000; h
 GUEST(rom, 64,
       "mov $0x20000, %ebx; mov 0x12(%rbx), %eax; mov %eax, 0xb000; movb $0x55, 0x12(%rbx);"
       "mov 0x12(%rbx), %eax; mov %eax, 0xb004; hlt");
-GUEST(rom_end, 64, "mov $0x20fff, %ebx; mov (%rbx), %al; mov 1(%rbx), %cl; hlt");
+GUEST(past_rom, 64, "mov $0x20fff, %ebx; mov (%rbx), %al; mov 1(%rbx), %cl; hlt");
 
 static void windows_are_written_in_1_2_4_and_8_bytes(void **state)
 {
@@ -312,7 +312,7 @@ static void a_rom_ends_at_its_last_byte(void **state)
 
 	rig_need(*state, HV_CAP_READONLY_MEM);
 	rig_open(&rig, *state, 1, HV_IRQCHIP_NONE);
-	rig_enter(&rig, RIG_LONG, rom_end);
+	rig_enter(&rig, RIG_LONG, past_rom);
 	rig_expect_io(&rig, HV_EXIT_MMIO, false, RIG_ROM + RIG_ROM_SIZE, 1, 0);
 	rig_expect(&rig, HV_EXIT_HALT);
 	rig_close(&rig);

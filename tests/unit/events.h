@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <time.h>
 
@@ -14,7 +15,10 @@ struct events {
 	unsigned n;
 };
 
-#define EVENTS_INIT { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0 }
+#define EVENTS_INIT                                                                                \
+	{                                                                                          \
+		PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0                             \
+	}
 
 static inline void events_add(struct events *events)
 {
@@ -52,6 +56,20 @@ static inline unsigned events_threads(void)
 		n += entry->d_name[0] != '.';
 	closedir(dir);
 	return n;
+}
+
+/* True once there are n: a thread that was joined takes a moment to disappear. False after 20
+ * seconds. Always true where the host doesn't tell. */
+static inline bool events_threads_become(unsigned n)
+{
+	time_t start = time(NULL);
+
+	while (events_threads() && events_threads() != n) {
+		if (time(NULL) - start > 20)
+			return false;
+		sched_yield();
+	}
+	return true;
 }
 
 #endif

@@ -108,7 +108,8 @@ struct loaded {
 };
 
 /* noinline: else gcc 12 takes the stream, closed here, for a pointer to `text` that lives on. */
-__attribute__((noinline, unused)) static char *said(const struct diags *diags, enum diag_format format, bool colour)
+__attribute__((noinline, unused)) static char *said(const struct diags *diags,
+						    enum diag_format format, bool colour)
 {
 	char *text = NULL;
 	size_t len;

@@ -120,7 +120,8 @@ static void exit_ignores_reads_and_other_offsets(void **state)
 
 /* ---- What all share ----------------------------------------------------------------------- */
 
-static size_t errors_of_check(const struct device_row *row, bool port_is_default, bool port, bool at)
+static size_t errors_of_check(const struct device_row *row, bool port_is_default, bool port,
+			      bool at)
 {
 	struct node port_node = { .key = (char[]){ "port" }, .is_default = port_is_default };
 	struct node at_node = { .key = (char[]){ "at" } };

@@ -130,7 +130,9 @@ static void check_options(const struct config_type *type)
 		if (o->def)
 			check_default(type->name, o);
 		for (const struct option *other = type->options; other != o; other++) {
-			if (!strcmp(other->key, o->key))
+			/* A size or a whole list: told apart by the value's shape. */
+			if (!strcmp(other->key, o->key) &&
+			    (other->kind == OPTION_CHOICES) == (o->kind == OPTION_CHOICES))
 				fail_msg("%s.%s stands twice", type->name, o->key);
 			if (other->offset < o->offset + o->size &&
 			    o->offset < other->offset + other->size)
@@ -264,7 +266,8 @@ static struct config *load(const char *device, struct diags *diags)
 	char text[512];
 
 	snprintf(text, sizeof(text),
-		 "arch: x86_64\nmemory: 16M\nboot:\n  raw: {file: /proc/self/exe}\ndevices:\n  - "
+		 "arch: x86_64\nmemory: [ram: {at: 0, size: 64M}]\nboot:\n  raw: {file: "
+		 "/proc/self/exe}\ndevices:\n  - "
 		 "%s\n",
 		 device);
 	return config_load_text("test.yaml", text, strlen(text), machine_registry(), NULL, diags);

@@ -63,7 +63,7 @@ static void unused_bits_read_as_zero_and_scratch_holds(void **state)
 	out(SCR, 0xa5);
 	assert_int_equal(in(SCR), 0xa5);
 	out(LSR, 0x00);
-	assert_int_equal(in(LSR) & 0x60, 0x60);
+	assert_int_equal(in(LSR)&0x60, 0x60);
 }
 
 static void the_divisor_latch_hides_data_and_ier(void **state)
@@ -195,10 +195,10 @@ static void loopback_wires_the_modem_lines(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
 		out(MCR, 0x10 | lines[i][0]);
-		assert_int_equal(in(MSR) & 0xf0, lines[i][1]);
+		assert_int_equal(in(MSR)&0xf0, lines[i][1]);
 	}
 	out(MCR, 0x00);
-	assert_int_equal(in(MSR) & 0xf0, 0xb0);
+	assert_int_equal(in(MSR)&0xf0, 0xb0);
 }
 
 static void msr_deltas_last_until_read_and_ring_counts_at_its_end(void **state)
@@ -384,12 +384,12 @@ static void linux_takes_it_for_a_16550a(void **state)
 {
 	(void)state;
 	out(IER, 0);
-	assert_int_equal(in(IER) & 0x0f, 0);
+	assert_int_equal(in(IER)&0x0f, 0);
 	out(IER, 0x0f);
-	assert_int_equal(in(IER) & 0x0f, 0x0f);
+	assert_int_equal(in(IER)&0x0f, 0x0f);
 	out(IER, 0);
 	out(MCR, 0x1a);
-	assert_int_equal(in(MSR) & 0xf0, 0x90);
+	assert_int_equal(in(MSR)&0xf0, 0x90);
 	out(MCR, 0);
 	out(FCR, 0x01);
 	assert_int_equal(in(IIR) >> 6, 3);
