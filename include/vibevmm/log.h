@@ -6,8 +6,6 @@
 #ifndef VIBEVMM_LOG_H
 #define VIBEVMM_LOG_H
 
-#include <stdbool.h>
-
 enum log_level { LOG_NONE, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* Default: LOG_WARN. Set once, before threads start. */
@@ -16,9 +14,6 @@ enum log_level log_get_level(void);
 
 /* Takes "0".."4" or "none", "error", "warn", "info", "debug". 0, or -EINVAL. */
 int log_parse_level(const char *text, enum log_level *level);
-
-/* On a raw terminal a line must end in CR LF: host/terminal.c switches this on and off. */
-void log_set_crlf(bool on);
 
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

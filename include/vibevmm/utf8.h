@@ -55,4 +55,26 @@ static inline bool utf8_is_control(uint32_t c)
 	return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
 
+/* Columns that a character takes on a terminal: combining marks none, East Asian wide characters
+ * and emoji two (Unicode Standard Annex 11, by blocks). */
+static inline unsigned utf8_width(uint32_t c)
+{
+	static const struct {
+		uint32_t first, last;
+		unsigned width;
+	} blocks[] = {
+		{ 0x300, 0x36f, 0 },	 { 0x1100, 0x115f, 2 },	  { 0x200b, 0x200f, 0 },
+		{ 0x2e80, 0xa4cf, 2 },	 { 0xac00, 0xd7a3, 2 },	  { 0xf900, 0xfaff, 2 },
+		{ 0xfe00, 0xfe0f, 0 },	 { 0xfe30, 0xfe6f, 2 },	  { 0xff00, 0xff60, 2 },
+		{ 0xffe0, 0xffe6, 2 },	 { 0x1f300, 0x1f64f, 2 }, { 0x1f900, 0x1f9ff, 2 },
+		{ 0x20000, 0x3fffd, 2 },
+	};
+
+	for (size_t i = 0; c >= blocks[0].first && i < sizeof(blocks) / sizeof(blocks[0]); i++) {
+		if (c >= blocks[i].first && c <= blocks[i].last)
+			return blocks[i].width;
+	}
+	return 1;
+}
+
 #endif

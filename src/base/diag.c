@@ -91,28 +91,6 @@ static char *sanitise(const char *text)
 	return copy;
 }
 
-/* Columns that a character takes on a terminal: combining marks none, East Asian wide characters
- * and emoji two (Unicode Standard Annex 11, by blocks). */
-static unsigned width(uint32_t c)
-{
-	static const struct {
-		uint32_t first, last;
-		unsigned width;
-	} blocks[] = {
-		{ 0x300, 0x36f, 0 },	 { 0x1100, 0x115f, 2 },	  { 0x200b, 0x200f, 0 },
-		{ 0x2e80, 0xa4cf, 2 },	 { 0xac00, 0xd7a3, 2 },	  { 0xf900, 0xfaff, 2 },
-		{ 0xfe00, 0xfe0f, 0 },	 { 0xfe30, 0xfe6f, 2 },	  { 0xff00, 0xff60, 2 },
-		{ 0xffe0, 0xffe6, 2 },	 { 0x1f300, 0x1f64f, 2 }, { 0x1f900, 0x1f9ff, 2 },
-		{ 0x20000, 0x3fffd, 2 },
-	};
-
-	for (size_t i = 0; c >= blocks[0].first && i < ARRAY_SIZE(blocks); i++) {
-		if (c >= blocks[i].first && c <= blocks[i].last)
-			return blocks[i].width;
-	}
-	return 1;
-}
-
 /* The length in bytes of the line break at p, or 0. These are the breaks that YAML 1.1 counts
  * (section 5.4): LF, CR, CR LF, and the rarities NEL, LS, PS. */
 static size_t line_break(const char *p, const char *end)
@@ -206,7 +184,7 @@ static void add_excerpt(struct item *item, const struct mark *mark)
 		if (c == '\t' && fill == ' ')
 			fputc('\t', underline);
 		else
-			for (unsigned w = width(c), i = 0; i < w; i++)
+			for (unsigned w = utf8_width(c), i = 0; i < w; i++)
 				fputc(i && fill == '^' ? '~' : fill, underline);
 	}
 	if (p < end)

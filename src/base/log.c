@@ -1,7 +1,6 @@
 /* log.c: the program's own messages. */
 #include <errno.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +10,6 @@
 
 static const char *const names[] = { "none", "error", "warn", "info", "debug" };
 static enum log_level current = LOG_WARN;
-static atomic_bool crlf;
 
 void log_set_level(enum log_level level)
 {
@@ -21,11 +19,6 @@ void log_set_level(enum log_level level)
 enum log_level log_get_level(void)
 {
 	return current;
-}
-
-void log_set_crlf(bool on)
-{
-	crlf = on;
 }
 
 int log_parse_level(const char *text, enum log_level *level)
@@ -49,11 +42,9 @@ void log_write(enum log_level level, const char *fmt, ...)
 		return;
 	len = (size_t)snprintf(line, sizeof(line), "vibevmm: %s: ", names[level]);
 	va_start(ap, fmt);
-	vsnprintf(line + len, sizeof(line) - len - 2, fmt, ap);
+	vsnprintf(line + len, sizeof(line) - len - 1, fmt, ap);
 	va_end(ap);
 	len = strlen(line);
-	if (crlf)
-		line[len++] = '\r';
 	line[len++] = '\n';
 	for (size_t done = 0; done < len;) {
 		ssize_t n = write(STDERR_FILENO, line + done, len - done);

@@ -67,9 +67,14 @@ int cli_begin(const struct cli_command *command, const char *format, struct cli_
 
 int cli_report(const struct cli_session *session)
 {
-	diags_print(session->diags, stderr, session->format,
-		    session->format == DIAG_TEXT && cli_colour(STDERR_FILENO));
-	return diags_status(session->diags);
+	int status = diags_status(session->diags);
+
+	/* As data, errors are the answer; warnings beside a good answer stay words. */
+	if (session->format == DIAG_JSON && status)
+		diags_print(session->diags, stdout, DIAG_JSON, false);
+	else
+		diags_print(session->diags, stderr, DIAG_TEXT, cli_colour(STDERR_FILENO));
+	return status;
 }
 
 void cli_end(struct cli_session *session)

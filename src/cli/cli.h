@@ -47,8 +47,8 @@ struct cli_session {
 /* format: the value of --format, NULL for text. 0, or an exit status after a message. */
 int cli_begin(const struct cli_command *command, const char *format, struct cli_session *session);
 
-/* Prints the diagnostics to standard error; their exit status. The config they point into must
- * still be there. */
+/* Prints the diagnostics, as text to standard error or as JSON to standard output; their exit
+ * status. */
 int cli_report(const struct cli_session *session);
 
 void cli_end(struct cli_session *session);

@@ -27,6 +27,8 @@ static int validate(const struct cli_command *command, const struct cli_args *ar
 			return status;
 		machine_plan(args->files[i], &session.settings, session.diags, &config, &plan);
 		worst = worse(worst, cli_report(&session));
+		if (session.format == DIAG_JSON && !diags_status(session.diags))
+			diags_print(session.diags, stdout, DIAG_JSON, false);
 		plan_free(plan);
 		config_free(config);
 		cli_end(&session);

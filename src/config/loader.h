@@ -130,11 +130,22 @@ void config_backend_words(const char **words, size_t max);
 /* A user's text for use in a message: cut if it is long. */
 const char *config_shown(struct config *config, const char *text);
 
-/* ---- normalise.c, value.c ------------------------------------------------------------------ */
+/* ---- normalise.c, choice.c, value.c -------------------------------------------------------- */
 
 /* Checks config->root by the rows, inserts defaults, sets canon, marks what is bad, and fills
  * config->lists. */
 void config_normalise(struct config *config);
+
+/* The same for one mapping; true if it is good. */
+bool normalise_map(struct config *config, struct node *node, const struct config_type *type);
+
+/* The same for the value of an OPTION_CHOICE or OPTION_CHOICES, which is not a scalar with a text
+ * in the latter case. Fills its config->lists entry. */
+bool choice_check(struct config *config, const struct option *option, struct node *node);
+
+/* Help texts for the last error: what a type takes; what a table has (only the first time). */
+void option_help(struct config *config, const struct config_type *type);
+void choice_help(struct config *config, struct choices *choices);
 
 /* The row that a value belongs to: of rows with that key (alternatives, told apart by the value's
  * shape) the one that fits, else the first; NULL if the key is unknown. */

@@ -8,8 +8,6 @@
 
 #include "loader.h"
 
-static bool normalise_map(struct config *config, struct node *node, const struct config_type *type);
-
 struct mark node_place(const struct node *node)
 {
 	bool nothing_to_see = node->kind == NODE_SCALAR && !node->len && node->plain;
@@ -96,7 +94,7 @@ static const char *const *type_keys(struct config *config, const struct config_t
 	return keys;
 }
 
-static void help_options(struct config *config, const struct config_type *type)
+void option_help(struct config *config, const struct config_type *type)
 {
 	const char *const *keys = type_keys(config, type);
 
@@ -107,29 +105,6 @@ static void help_options(struct config *config, const struct config_type *type)
 			  config_word_list(config, keys));
 	else if (keys)
 		diag_help(config->diags, "the keys here are: %s", config_word_list(config, keys));
-}
-
-/* NULL-terminated. */
-static const char *const *choice_names(struct config *config, const struct choices *choices)
-{
-	const char **names = arena_alloc(&config->arena, (choices->n + 1) * sizeof(*names));
-
-	for (uint32_t i = 0; names && i < choices->n; i++)
-		names[i] = choices->types[i]->name;
-	return names;
-}
-
-/* Once is enough. */
-static void help_choices(struct config *config, struct choices *choices)
-{
-	const char *const *names = choices->listed ? NULL : choice_names(config, choices);
-
-	choices->listed = true;
-	if (names && choices->n <= 24)
-		diag_help(config->diags, "the %ss are: %s", choices->noun,
-			  config_word_list(config, names));
-	else if (names)
-		diag_help(config->diags, "`vibevmm devices` lists them");
 }
 
 /* ---- Options ----------------------------------------------------------------------------- */
@@ -177,7 +152,7 @@ static void report_unknown_option(struct config *config, const struct config_typ
 		diag_error(config->diags, child->key_mark, "unknown %s '%s'%s%s",
 			   top ? "key" : "option", key, top ? "" : " of ", top ? "" : type->name);
 	if (!near)
-		help_options(config, type);
+		option_help(config, type);
 	child->canon = near;
 	child->bad = true;
 }
@@ -218,189 +193,9 @@ static void report_shape(struct config *config, const struct config_type *type,
 	else if (option->kind == OPTION_CHOICE)
 		diag_help(config->diags, "take the '- ' or the brackets away");
 	else if (option->kind == OPTION_MAP)
-		help_options(config, option->type);
+		option_help(config, option->type);
 	else if (option->kind == OPTION_STRING || option->kind == OPTION_PATH)
 		diag_help(config->diags, "a text with braces or brackets in it needs quotes");
-}
-
-/* ---- Choices ----------------------------------------------------------------------------- */
-
-static int choice_find(const struct choices *choices, const char *name)
-{
-	for (uint32_t i = 0; i < choices->n; i++) {
-		if (!strcmp(choices->types[i]->name, name))
-			return (int)i;
-	}
-	return -1;
-}
-
-static void report_unknown_choice(struct config *config, struct choices *choices, const char *name,
-				  struct mark mark)
-{
-	const char *const *names = choice_names(config, choices);
-	const char *near = names ? config_nearest(name, names) : NULL;
-
-	name = config_shown(config, name);
-	if (near) {
-		diag_error(config->diags, mark, "unknown %s '%s'; did you mean '%s'?",
-			   choices->noun, name, near);
-	} else {
-		diag_error(config->diags, mark, "unknown %s '%s'", choices->noun, name);
-		help_choices(config, choices);
-	}
-}
-
-/* An entry with several keys: the type as a value, options beside the type instead of below it, or
- * several types in one entry. */
-static void report_several_keys(struct config *config, const struct choices *choices,
-				const struct node *node)
-{
-	const struct node *kind = node_get(node, "type"), *first = node->children[0],
-			  *second = node->children[1];
-	int known = choice_find(choices, first->key);
-
-	if (kind && kind->kind == NODE_SCALAR && choice_find(choices, kind->text) >= 0) {
-		diag_error(config->diags, kind->key_mark,
-			   "'type' is no key here: the name of the %s itself is the key",
-			   choices->noun);
-		diag_help(config->diags, "write `%s:` and its options indented below it",
-			  kind->text);
-		return;
-	}
-	diag_error(config->diags, second->key_mark,
-		   "'%s' and '%s' in one entry; an entry is one %s, with its options inside",
-		   config_shown(config, first->key), config_shown(config, second->key),
-		   choices->noun);
-	if (known >= 0 && choice_find(choices, second->key) >= 0)
-		diag_help(config->diags, "keep one of them, or make it an entry of its own");
-	else if (known >= 0 && registry_option(choices->types[known], second->key))
-		diag_help(config->diags, "indent '%s' more than '%s' to make it an option of it",
-			  second->key, first->key);
-}
-
-/* `uart16550` and `uart16550:` become `uart16550: {}`. */
-static bool expand_bare(struct config *config, struct node *node)
-{
-	struct node *options;
-
-	if (node->kind == NODE_SCALAR) {
-		options = node_new(&config->arena, NODE_MAP, node->mark);
-		if (!options)
-			return false;
-		options->key = node->text;
-		node->kind = NODE_MAP;
-		return node_add(&config->arena, node, options);
-	}
-	if (node->n_children == 1 && node_is_null(node->children[0])) {
-		options = node->children[0];
-		options->kind = NODE_MAP;
-		options->mark = options->key_mark;
-	}
-	return true;
-}
-
-/* The type of `type: uart16550`, alone in its entry. */
-static bool report_type_as_value(struct config *config, const struct choices *choices,
-				 const struct node *child)
-{
-	if (strcmp(child->key, "type") != 0 || child->kind != NODE_SCALAR ||
-	    choice_find(choices, child->text) < 0)
-		return false;
-	diag_error(config->diags, child->key_mark,
-		   "'type' is no key here: the name of the %s itself is the key", choices->noun);
-	diag_help(config->diags, "write `%s` alone, or `%s: {...}` with options", child->text,
-		  child->text);
-	return true;
-}
-
-/* `raw: guest.bin` may mean `raw: {file: guest.bin}`. */
-static void help_scalar(struct config *config, const struct config_type *type,
-			const struct node *node)
-{
-	const struct option *o = type->options;
-
-	while (o && o->key && !o->required)
-		o++;
-	if (o && o->key && node->kind == NODE_SCALAR)
-		diag_help(config->diags, "write `%s: {%s: %s}`", type->name, o->key,
-			  config_shown(config, node->text));
-	else
-		help_options(config, type);
-}
-
-/* Checks one choice, a mapping with one key out of the table; true if it is good. */
-static bool normalise_choice(struct config *config, struct choices *choices, struct node *node)
-{
-	struct node *child;
-	int index;
-
-	if (node->bad)
-		return false;
-	node->bad = true;
-	if (node->kind == NODE_SEQ || node_is_null(node)) {
-		diag_error(config->diags, node_place(node), "%s where the name of a %s is due",
-			   node->kind == NODE_SEQ ? "a list" : "nothing", choices->noun);
-		help_choices(config, choices);
-		return false;
-	}
-	if (!expand_bare(config, node))
-		return false;
-	if (!node->n_children) {
-		diag_error(config->diags, node->mark, "{} names no %s", choices->noun);
-		help_choices(config, choices);
-		return false;
-	}
-	if (node->n_children > 1) {
-		report_several_keys(config, choices, node);
-		return false;
-	}
-	child = node->children[0];
-	if (report_type_as_value(config, choices, child))
-		return false;
-	index = choice_find(choices, child->key);
-	if (index < 0) {
-		report_unknown_choice(config, choices, child->key, child->key_mark);
-		return false;
-	}
-	if (child->bad)
-		return false;
-	if (child->kind != NODE_MAP) {
-		diag_error(config->diags, child->mark, "%s takes a mapping of options, not %s",
-			   child->key, node_kind_name(child));
-		help_scalar(config, choices->types[index], child);
-		return false;
-	}
-	node->bad = !normalise_map(config, child, choices->types[index]);
-	return !node->bad;
-}
-
-/* Fills config->lists. */
-static bool normalise_choices(struct config *config, const struct option *option, struct node *node)
-{
-	enum choice_table table = vm_choice_table(option);
-	struct choice_list *list = &config->lists[table];
-	uint32_t n = option->kind == OPTION_CHOICE ? 1 : node->n_children;
-	bool good = true;
-
-	if (option->kind == OPTION_CHOICES && node->kind == NODE_SCALAR) {
-		node->kind = NODE_SEQ; /* `devices:` with nothing below it */
-		return true;
-	}
-	list->entries = arena_alloc(&config->arena, n * sizeof(struct node *));
-	list->positions = arena_alloc(&config->arena, n * sizeof(uint32_t));
-	if (!list->entries || !list->positions)
-		return false;
-	for (uint32_t i = 0; i < n; i++) {
-		struct node *entry = option->kind == OPTION_CHOICE ? node : node->children[i];
-
-		if (normalise_choice(config, &config->choices[table], entry)) {
-			list->entries[list->n] = entry;
-			list->positions[list->n++] = i;
-		} else {
-			good = false;
-		}
-	}
-	return good;
 }
 
 /* ---- Mappings ---------------------------------------------------------------------------- */
@@ -423,7 +218,7 @@ static bool normalise_value(struct config *config, const struct config_type *typ
 		return normalise_map(config, node, option->type);
 	case OPTION_CHOICE:
 	case OPTION_CHOICES:
-		if (node->bad || !normalise_choices(config, option, node))
+		if (node->bad || !choice_check(config, option, node))
 			node->bad = true;
 		return !node->bad;
 	default:
@@ -448,7 +243,7 @@ static bool add_missing(struct config *config, struct node *node, const struct c
 		else
 			diag_error(config->diags, mark, "%s needs '%s'", type->name, option->key);
 		if (option->kind == OPTION_CHOICE)
-			help_choices(config, &config->choices[vm_choice_table(option)]);
+			choice_help(config, &config->choices[vm_choice_table(option)]);
 		else
 			diag_help(config->diags, "%s: %s", option->key, option->doc);
 		return false;
@@ -468,7 +263,7 @@ static bool add_missing(struct config *config, struct node *node, const struct c
 	       normalise_value(config, type, option, child);
 }
 
-static bool normalise_map(struct config *config, struct node *node, const struct config_type *type)
+bool normalise_map(struct config *config, struct node *node, const struct config_type *type)
 {
 	bool good = !node->bad;
 	uint32_t written = node->n_children;

@@ -50,6 +50,7 @@ struct console {
 	loop_fn ready;
 	void *ready_arg;
 	struct loop_timer foreground;
+	struct loop_timer help; /* Ctrl-A h found no room yet */
 };
 
 /* ---- Output ------------------------------------------------------------------------------ */
@@ -172,23 +173,29 @@ uint64_t console_lost(const struct console *console)
 
 /* ---- Input ------------------------------------------------------------------------------- */
 
-/* On the loop's thread. If a writer waits for a reader, the user would not see the text anyway. */
-static void show_help(struct console *console)
+/* On the loop's thread, which must not wait: while a writer is busy, or has filled the buffer, it
+ * tries again. */
+static void show_help(void *arg)
 {
-	static const char text[] = "\r\nCtrl-A x       end the VM\r\n"
-				   "Ctrl-A h       show this help\r\n"
-				   "Ctrl-A Ctrl-A  send Ctrl-A to the VM\r\n";
+	static const char text[] = "\nCtrl-A x       end the VM\n"
+				   "Ctrl-A h       show this help\n"
+				   "Ctrl-A Ctrl-A  send Ctrl-A to the VM\n";
+	struct console *console = arg;
+	bool shown = false;
 
-	if (pthread_mutex_trylock(&console->out_lock))
-		return;
-	if (console->out_len + sizeof(text) - 1 <= OUT_SIZE) {
-		memcpy(console->out + console->out_len, text, sizeof(text) - 1);
-		console->out_len += sizeof(text) - 1;
-		drain(console, false);
-		if (console->out_len)
-			arm(console);
+	if (!pthread_mutex_trylock(&console->out_lock)) {
+		shown = console->out_len + sizeof(text) - 1 <= OUT_SIZE;
+		if (shown) {
+			memcpy(console->out + console->out_len, text, sizeof(text) - 1);
+			console->out_len += sizeof(text) - 1;
+			drain(console, false);
+			if (console->out_len)
+				arm(console);
+		}
+		pthread_mutex_unlock(&console->out_lock);
 	}
-	pthread_mutex_unlock(&console->out_lock);
+	if (!shown)
+		loop_timer_set(console->loop, &console->help, loop_now() + 10 * MS);
 }
 
 /* Takes the user's commands out of n bytes; returns how many bytes are left for the VM. */
@@ -347,6 +354,7 @@ struct console *console_new(struct loop *loop, const struct console_config *conf
 	console->config = *config;
 	console->eager = EAGER_WRITES;
 	console->partial = (struct loop_timer){ .fn = partial_due, .arg = console };
+	console->help = (struct loop_timer){ .fn = show_help, .arg = console };
 	console->foreground = (struct loop_timer){ .fn = foreground_due, .arg = console };
 	survive_sigpipe();
 	return console;

@@ -220,38 +220,38 @@ static int build_vcpus(struct machine *m, struct err *err)
 int machine_build(const struct plan *plan, const struct machine_options *options,
 		  struct machine **machine, struct err *err)
 {
+	const struct hv_backend *backend = machine_backend(plan->config);
 	struct hv_vm_config vm_config = {
 		.vcpus = plan->config->vcpus,
 		.irqchip = plan->irqchip,
 		.pit = plan->pit,
 	};
-	struct machine *m = calloc(1, sizeof(*m));
+	struct machine *m;
 	int ret;
 
+	if (!backend)
+		return err_set(err, ENOTSUP, STATUS_UNAVAILABLE,
+			       "this build has no backend for %s guests; see `vibevmm backends`",
+			       hv_arch_name(plan->config->arch));
+	m = calloc(1, sizeof(*m));
 	if (!m)
 		return err_errno(err, ENOMEM, STATUS_OSERR, "machine");
 	m->plan = plan;
 	m->options = *options;
+	m->backend = backend;
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->stray.lock, NULL);
 	pthread_cond_init(&m->changed, NULL);
 	bus_init(&m->bus[HV_MMIO]);
 	bus_init(&m->bus[HV_PIO]);
 
-	m->backend = machine_backend(plan->config);
-	if (!m->backend) {
-		ret = err_set(err, ENOTSUP, STATUS_UNAVAILABLE,
-			      "this build has no backend for %s guests; see `vibevmm backends`",
-			      hv_arch_name(plan->config->arch));
-		goto out;
-	}
 	ret = check_host(m, err);
 	if (!ret)
-		ret = m->backend->vm_create(&vm_config, &m->vm, err);
+		ret = backend->vm_create(&vm_config, &m->vm, err);
 	if (!ret)
 		ret = build_memory(m, err);
 	if (!ret)
-		ret = m->backend->platform_create(m->vm, err);
+		ret = backend->platform_create(m->vm, err);
 	if (!ret)
 		ret = build_host(m, err);
 	if (!ret)
@@ -260,7 +260,6 @@ int machine_build(const struct plan *plan, const struct machine_options *options
 		ret = build_image(m, err);
 	if (!ret)
 		ret = build_vcpus(m, err);
-out:
 	if (ret)
 		machine_free(m);
 	else

@@ -178,12 +178,10 @@ static unsigned rivals_called;
 
 static void remove_rival(void *arg)
 {
-	struct reader *reader = arg;
-
+	(void)arg;
 	rivals_called++;
 	loop_unwatch(loop, rivals[0].fd);
 	loop_unwatch(loop, rivals[1].fd);
-	(void)reader;
 	events_add(&events);
 }
 
@@ -199,6 +197,7 @@ static void a_watch_removed_by_a_callback_is_not_called_any_more(void **state)
 	struct loop_timer start = { .fn = watch_rivals }, later = { .fn = count };
 
 	(void)state;
+	rivals_called = 0;
 	for (int i = 0; i < 2; i++) {
 		reader_init(&rivals[i]);
 		assert_int_equal(write(rivals[i].write_fd, "x", 1), 1);
@@ -209,6 +208,58 @@ static void a_watch_removed_by_a_callback_is_not_called_any_more(void **state)
 	assert_true(events_wait(&events, 2));
 	loop_stop(loop);
 	assert_int_equal(rivals_called, 1);
+	for (int i = 0; i < 2; i++) {
+		close(rivals[i].fd);
+		close(rivals[i].write_fd);
+	}
+}
+
+/* As above, and the first puts something else, with nothing to read, in the other's place. */
+static struct reader quiet;
+static unsigned quiet_called;
+
+static void call_quiet(void *arg)
+{
+	(void)arg;
+	quiet_called++;
+}
+
+static void replace_rival(void *arg)
+{
+	struct reader *other = arg == &rivals[0] ? &rivals[1] : &rivals[0];
+
+	remove_rival(arg);
+	if (dup2(quiet.fd, other->fd) == other->fd)
+		loop_watch(loop, other->fd, call_quiet, NULL);
+}
+
+static void watch_replaceable_rivals(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 2; i++)
+		loop_watch(loop, rivals[i].fd, replace_rival, &rivals[i]);
+}
+
+static void a_watch_put_in_its_place_waits_for_an_event_of_its_own(void **state)
+{
+	struct loop_timer start = { .fn = watch_replaceable_rivals }, later = { .fn = count };
+
+	(void)state;
+	rivals_called = quiet_called = 0;
+	reader_init(&quiet);
+	for (int i = 0; i < 2; i++) {
+		reader_init(&rivals[i]);
+		assert_int_equal(write(rivals[i].write_fd, "x", 1), 1);
+	}
+	assert_int_equal(loop_timer_set(loop, &start, 1), 0);
+	assert_true(events_wait(&events, 1));
+	assert_int_equal(loop_timer_set(loop, &later, 1), 0);
+	assert_true(events_wait(&events, 2));
+	loop_stop(loop);
+	assert_int_equal(rivals_called, 1);
+	assert_int_equal(quiet_called, 0);
+	close(quiet.fd);
+	close(quiet.write_fd);
 	for (int i = 0; i < 2; i++) {
 		close(rivals[i].fd);
 		close(rivals[i].write_fd);
@@ -421,6 +472,7 @@ int main(void)
 		TEST(a_descriptor_has_one_watch),
 		TEST(many_watches_all_deliver),
 		TEST(a_watch_removed_by_a_callback_is_not_called_any_more),
+		TEST(a_watch_put_in_its_place_waits_for_an_event_of_its_own),
 		TEST(timers_come_in_order_and_equal_ones_as_they_were_set),
 		TEST(a_timer_is_never_early),
 		TEST(a_timer_can_be_moved_and_cleared),
