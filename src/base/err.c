@@ -8,7 +8,7 @@
 
 static void fill(struct err *err, enum status status, const char *fmt, va_list ap)
 {
-	err->status = status;
+	err->status = (int)status;
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 }
 
