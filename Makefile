@@ -29,8 +29,9 @@ LDFLAGS.san    := -fsanitize=address,undefined
 ifeq ($(filter release debug san,$(VARIANT)),)
 $(error VARIANT is release, debug or san, not '$(VARIANT)')
 endif
-ALL_CPPFLAGS = -D_GNU_SOURCE -DVIBEVMM_VERSION='"$(VERSION)"' -Iinclude \
-               $(shell pkg-config --cflags $(PKGS)) $(CPPFLAGS)
+# pkg-config is asked when first needed, and once: `deps` may have to install it.
+PKG_CFLAGS   = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
+ALL_CPPFLAGS = -D_GNU_SOURCE -DVIBEVMM_VERSION='"$(VERSION)"' -Iinclude $(PKG_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS   = -std=gnu11 -pthread -ffunction-sections -fdata-sections -fvisibility=hidden \
                $(WARNINGS) $(CFLAGS.$(VARIANT)) $(CFLAGS)
 # The three small libraries are linked in where their archives exist: each shared one would cost
@@ -51,8 +52,10 @@ MAIN_OBJ := $(BUILD)/src/cli/main.o
 LIB      := $(BUILD)/libvibevmm.a
 PROG     := $(BUILD)/vibevmm
 
-.PHONY: all help
+.PHONY: all help FORCE
 all: $(PROG) bin/vibevmm guests
+
+FORCE:
 
 help:
 	@echo 'make demo     install what is missing, build, boot the hello guest'
@@ -64,23 +67,28 @@ help:
 	@echo 'make install  into $$(DESTDIR)$$(PREFIX)'
 	@echo 'make clean'
 
-$(BUILD)/%.o: %.c
+# What everything is built with and from: a change of flags or of the list of files builds anew.
+$(BUILD)/:
+	@mkdir -p $@
+$(BUILD)/flags: FORCE | $(BUILD)/
+	$(file >$@.new,$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(OBJS))
+	@cmp -s $@.new $@ || mv $@.new $@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(if $(filter 1,$(V)),,echo '  CC      $<')
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # main.c stays outside of the library, which tests link.
-$(LIB): $(filter-out $(MAIN_OBJ),$(OBJS))
+$(LIB): $(filter-out $(MAIN_OBJ),$(OBJS)) $(BUILD)/flags
 	@$(if $(filter 1,$(V)),,echo '  AR      $@')
-	$(Q)rm -f $@ && $(AR) qcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $(filter %.o,$^)
 
 $(PROG): $(MAIN_OBJ) $(LIB)
 	@$(if $(filter 1,$(V)),,echo '  LINK    $@')
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # bin/vibevmm is the program of the last variant built. (A copy: a link would not be rebuilt.)
-.PHONY: FORCE
-FORCE:
 bin/vibevmm: $(PROG) FORCE
 	@mkdir -p bin
 	@cmp -s $< $@ || { cp $< $@.new && mv -f $@.new $@; }
@@ -139,10 +147,10 @@ $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
 	@$(if $(filter 1,$(V)),,echo '  TEST    $<')
 	$(Q)$(CC) $(ALL_CPPFLAGS) -Itests $(filter-out -fvisibility=hidden,$(ALL_CFLAGS)) -MMD -MP \
-		$(ALL_LDFLAGS) -o $@ $< $(LIB) $(LIBS) $(shell pkg-config --libs cmocka)
+		$(ALL_LDFLAGS) $(TEST_LDFLAGS) -o $@ $< $(LIB) $(LIBS) $(shell pkg-config --libs cmocka)
 -include $(UNIT:=.d)
 # This one makes the Nth allocation fail.
-$(BUILD)/tests/unit/test_rows: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(BUILD)/tests/unit/test_rows: TEST_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 .PHONY: tests
 tests: all $(UNIT)
@@ -178,10 +186,16 @@ build/lint/%.ok: %.c $(wildcard include/vibevmm/*.h src/*/*.h src/*/*.def)
 fmt:
 	clang-format -i $(C_FILES)
 
+# The canned configs go with the guests that they boot.
+SHARE = $(DESTDIR)$(PREFIX)/share/vibevmm
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/vibevmm/configs
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/configs $(SHARE)/guests
 	install -s -m 755 $(PROG) $(DESTDIR)$(PREFIX)/bin/vibevmm
-	install -m 644 configs/*.yaml $(DESTDIR)$(PREFIX)/share/vibevmm/configs
+	install -m 644 $(GUESTS) $(SHARE)/guests
+	@for f in configs/*.yaml; do \
+		sed 's|\.\./build/guests/|../guests/|' $$f >$(SHARE)/$$f && chmod 644 $(SHARE)/$$f || \
+			exit 1; \
+	done
 
 clean:
 	rm -rf build bin

@@ -60,6 +60,13 @@ static inline void device_lock(struct device *dev)
 {
 	pthread_mutex_lock(&dev->lock);
 }
+/* For callbacks on the loop's thread, which must not wait: whoever holds the lock may be waiting
+ * for the console's reader. */
+static inline bool device_trylock(struct device *dev)
+{
+	return !pthread_mutex_trylock(&dev->lock);
+}
+
 static inline void device_unlock(struct device *dev)
 {
 	pthread_mutex_unlock(&dev->lock);

@@ -78,8 +78,11 @@ void console_flush(struct console *console);
 
 /* Input: the first call of console_listen starts reading (and puts a terminal in the foreground
  * into raw mode); ready(arg) is called on the loop's thread whenever bytes came to an empty buffer.
- * One listener: the planner gives the input to one device. 0 or -errno. */
-int console_listen(struct console *console, loop_fn ready, void *arg);
+ * It must not wait for a lock that may be held while output waits for its reader: it returns false
+ * instead, and is called again 10 ms later. One listener: the planner gives the input to one
+ * device. 0 or -errno. */
+typedef bool (*console_ready_fn)(void *arg);
+int console_listen(struct console *console, console_ready_fn ready, void *arg);
 
 /* The next byte, or -1 if none is there now. Reading from the host stops while 4 KiB wait, so
  * nothing is lost. Any thread. */

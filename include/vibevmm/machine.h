@@ -26,7 +26,6 @@ void machine_plan(const char *path, const struct config_settings *settings, stru
 		  struct config **config, struct plan **plan);
 
 struct machine_options {
-	bool stats;
 	uint64_t timeout; /* ns; 0: none */
 	int in, out;	  /* the VM's console */
 };

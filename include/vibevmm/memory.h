@@ -33,7 +33,7 @@ void memory_free(struct memory *memory);
 
 /* Adds zeroed memory at [gpa, gpa + size), both multiples of 4 KiB, which must not overlap what is
  * there (asserted: the planner has seen to it). Host pages come on first touch, are kept out of
- * core dumps, and lie at gpa modulo 2 MiB so that huge pages fit (SPEED.md). */
+ * core dumps, and lie at gpa modulo 2 MiB so that huge pages fit. */
 int memory_add(struct memory *memory, uint64_t gpa, uint64_t size, unsigned flags, struct err *err);
 
 size_t memory_slots(const struct memory *memory, const struct memory_slot **slots);

@@ -86,7 +86,8 @@ struct plan_region {
 	int device;	      /* index in plan->devices, or -1 */
 	struct mark mark;     /* what in the config caused it; source NULL: the layout */
 	bool fixed;	      /* at the user's word, or a default's */
-	const char *file;     /* REGION_ROM: its image */
+	const char *file;     /* REGION_ROM: its image ... */
+	uint64_t file_size;   /* ... and how large that is */
 };
 
 /* A claim's place. */
@@ -130,7 +131,7 @@ struct plan {
 	void *boot_private; /* the boot format's notes between plan and load; malloc'ed, freed with
 			     * the plan */
 
-	size_t cap_devices, cap_regions;
+	size_t cap_regions;
 };
 
 /* Makes the plan. caps NULL: no backend, checked against the layout alone. Always returns a plan

@@ -142,9 +142,9 @@ static void plan_entry(struct plan *plan, struct diags *diags)
 		name = "page tables";
 		size += page_tables(plan, NULL, 0) * PAGE;
 	}
-	if (!plan_boot_place(plan, NULL, name, size, PAGE, 0, 640 * KIB - 1, true, entry->mark,
+	if (!plan_boot_place(plan, NULL, name, size, PAGE, PAGE, 640 * KIB - 1, true, entry->mark,
 			     &entry->tables))
-		plan_boot_place(plan, diags, name, size, PAGE, 0, 4 * GIB - 1, true, entry->mark,
+		plan_boot_place(plan, diags, name, size, PAGE, PAGE, 4 * GIB - 1, true, entry->mark,
 				&entry->tables);
 }
 

@@ -6,6 +6,7 @@
 #include <vibevmm/bytes.h>
 #include <vibevmm/diag.h>
 #include <vibevmm/err.h>
+#include <vibevmm/json.h>
 #include <vibevmm/utf8.h>
 
 /* Longer lines are cut to this many characters around the caret. */
@@ -412,17 +413,6 @@ static void print_text(const struct diags *diags, const struct item *item, FILE 
 	}
 	for (size_t i = 0; i < item->n_children; i++)
 		print_text(diags, item->children[i], out, colour);
-}
-
-static void json_string(FILE *out, const char *text)
-{
-	fputc('"', out);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fputc('\\', out);
-		fputc(*text, out);
-	}
-	fputc('"', out);
 }
 
 static void json_place(const struct diags *diags, const struct item *item, FILE *out)

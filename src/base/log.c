@@ -1,5 +1,6 @@
 /* log.c: the program's own messages. */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,7 +48,13 @@ void log_write(enum log_level level, const char *fmt, ...)
 	len = strlen(line);
 	line[len++] = '\n';
 	for (size_t done = 0; done < len;) {
-		ssize_t n = write(STDERR_FILENO, line + done, len - done);
+		struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+		ssize_t n;
+
+		/* A reader who stalls must not hold up the program: the line is lost. */
+		if (poll(&out, 1, 1000) == 0)
+			break;
+		n = write(STDERR_FILENO, line + done, len - done);
 
 		if (n > 0)
 			done += (size_t)n;

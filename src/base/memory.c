@@ -61,8 +61,8 @@ int memory_add(struct memory *memory, uint64_t gpa, uint64_t size, unsigned flag
 	start = mmap(NULL, total, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (start == MAP_FAILED)
-		return err_errno(err, errno, STATUS_UNAVAILABLE, "guest memory of %llu MiB",
-				 (unsigned long long)(size >> 20));
+		return err_errno(err, errno, STATUS_UNAVAILABLE, "guest memory of %llu KiB",
+				 (unsigned long long)(size >> 10));
 	mappings[i] = (struct mapping){ start, total };
 	start += (HUGE_PAGE - (uintptr_t)start % HUGE_PAGE) % HUGE_PAGE + offset;
 	if (size >= HUGE_PAGE)

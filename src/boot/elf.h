@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "image.h"
+#include <vibevmm/image.h>
 
 /* More loadable segments than any linker makes. */
 #define ELF_MAX_SEGMENTS 64

@@ -3,9 +3,8 @@
 
 #include <vibevmm/boot.h>
 #include <vibevmm/bytes.h>
+#include <vibevmm/image.h>
 #include <vibevmm/plan.h>
-
-#include "image.h"
 
 struct raw_config {
 	char *file;

@@ -1,8 +1,10 @@
 /* main.c: the program: subcommands, help, version. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <vibevmm/bytes.h>
 #include <vibevmm/log.h>
@@ -181,10 +183,27 @@ static int run_command(const struct cli_command *command, int argc, char **argv)
 	return command->run(command, &args);
 }
 
+/* A standard stream that is closed stays closed to us, but nothing else may take its number: a
+ * guest's output must not end up in a VM's file descriptor. The modes are the wrong way round on
+ * purpose: reading and writing fail as if it were closed. */
+static bool hold_standard_streams(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+		int mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", mode) != fd)
+			return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const struct cli_command *command;
 	int status;
+
+	if (!hold_standard_streams())
+		return STATUS_OSERR;
 
 	if (argc < 2) {
 		print_usage(stderr);

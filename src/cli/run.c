@@ -24,7 +24,6 @@ static int parse_flags(const struct cli_command *command, const struct cli_args 
 	const char *why;
 
 	*options = (struct machine_options){
-		.stats = args->values[FLAG_STATS] != NULL,
 		.in = STDIN_FILENO,
 		.out = STDOUT_FILENO,
 	};
@@ -43,7 +42,7 @@ static int parse_flags(const struct cli_command *command, const struct cli_args 
 	return 0;
 }
 
-static int build_and_run(const struct plan *plan, const struct machine_options *options)
+static int build_and_run(const struct plan *plan, const struct machine_options *options, bool stats)
 {
 	struct machine *machine;
 	struct err err = { 0 };
@@ -54,7 +53,7 @@ static int build_and_run(const struct plan *plan, const struct machine_options *
 		return err.status ? err.status : STATUS_OSERR;
 	}
 	status = machine_run(machine);
-	if (options->stats)
+	if (stats)
 		machine_print_stats(machine, stderr);
 	machine_free(machine);
 	return status;
@@ -82,7 +81,7 @@ static int run(const struct cli_command *command, const struct cli_args *args)
 	machine_plan(path, &session.settings, session.diags, &config, &plan);
 	status = cli_report(&session);
 	if (!status)
-		status = build_and_run(plan, &options);
+		status = build_and_run(plan, &options, args->values[FLAG_STATS] != NULL);
 	plan_free(plan);
 	config_free(config);
 	cli_end(&session);

@@ -1,6 +1,8 @@
 /* validate.c: `vibevmm validate`. */
 #include <stdio.h>
 
+#include <vibevmm/json.h>
+
 #include "cli.h"
 
 static const struct cli_flag flags[] = { CLI_FORMAT_FLAG, { 0 } };
@@ -13,9 +15,20 @@ static int worse(int a, int b)
 	return a ? a : b;
 }
 
+/* As JSON: [{"file": ..., "status": ..., "diagnostics": [...]}, ...] */
+static void print_json(const char *file, const struct cli_session *session, bool first)
+{
+	printf("%s{\"file\": ", first ? "" : ",\n");
+	json_string(stdout, file);
+	printf(", \"status\": %d, \"diagnostics\": ", diags_status(session->diags));
+	diags_print(session->diags, stdout, DIAG_JSON, false);
+	printf("}");
+}
+
 static int validate(const struct cli_command *command, const struct cli_args *args)
 {
 	int worst = STATUS_OK;
+	bool json = false;
 
 	for (int i = 0; i < args->n_files; i++) {
 		struct cli_session session;
@@ -25,14 +38,21 @@ static int validate(const struct cli_command *command, const struct cli_args *ar
 
 		if (status)
 			return status;
+		json = session.format == DIAG_JSON;
+		if (json && i == 0)
+			printf("[\n");
 		machine_plan(args->files[i], &session.settings, session.diags, &config, &plan);
-		worst = worse(worst, cli_report(&session));
-		if (session.format == DIAG_JSON && !diags_status(session.diags))
-			diags_print(session.diags, stdout, DIAG_JSON, false);
+		if (json)
+			print_json(args->files[i], &session, i == 0);
+		else
+			cli_report(&session);
+		worst = worse(worst, diags_status(session.diags));
 		plan_free(plan);
 		config_free(config);
 		cli_end(&session);
 	}
+	if (json)
+		printf("]\n");
 	return worst;
 }
 

@@ -93,12 +93,13 @@ void device_input_init(struct device *dev, struct device_input *input)
 	};
 }
 
-static void never_mind(void *arg)
+static bool never_mind(void *arg)
 {
 	(void)arg;
+	return true;
 }
 
-void device_input_wake(struct device *dev, struct device_input *input, loop_fn ready)
+void device_input_wake(struct device *dev, struct device_input *input, console_ready_fn ready)
 {
 	int ret;
 

@@ -144,14 +144,18 @@ static void pull(struct device *dev)
 		receive(uart, (uint8_t)c, 0);
 }
 
-static void input_ready(void *arg)
+/* The lock may be held by a vCPU that waits for the console's reader. The loop's thread must not
+ * wait with it: time limits and the user's commands are there. */
+static bool input_ready(void *arg)
 {
 	struct device *dev = arg;
 
-	device_lock(dev);
+	if (!device_trylock(dev))
+		return false;
 	pull(dev);
 	update(dev);
 	device_unlock(dev);
+	return true;
 }
 
 static uint8_t read_data(struct device *dev)

@@ -47,10 +47,11 @@ struct console {
 	size_t in_head, in_len;
 	bool paused; /* the ring was full: not watching until there is room */
 	bool prefix; /* Ctrl-A came; the loop's thread alone uses this */
-	loop_fn ready;
+	console_ready_fn ready;
 	void *ready_arg;
 	struct loop_timer foreground;
-	struct loop_timer help; /* Ctrl-A h found no room yet */
+	struct loop_timer again; /* the listener was busy */
+	struct loop_timer help;	 /* Ctrl-A h found no room yet */
 };
 
 /* ---- Output ------------------------------------------------------------------------------ */
@@ -229,6 +230,14 @@ static int await_foreground(struct console *console)
 	return loop_timer_set(console->loop, &console->foreground, loop_now() + 500 * MS);
 }
 
+static void tell_listener(void *arg)
+{
+	struct console *console = arg;
+
+	if (!console->ready(console->ready_arg))
+		loop_timer_set(console->loop, &console->again, loop_now() + 10 * MS);
+}
+
 static void input_due(void *arg)
 {
 	struct console *console = arg;
@@ -264,7 +273,7 @@ static void input_due(void *arg)
 	}
 	pthread_mutex_unlock(&console->in_lock);
 	if (was_empty && n)
-		console->ready(console->ready_arg);
+		tell_listener(console);
 }
 
 /* Watches the input; a terminal only when we are in its foreground. */
@@ -284,7 +293,7 @@ static void foreground_due(void *arg)
 	begin_reading(arg);
 }
 
-int console_listen(struct console *console, loop_fn ready, void *arg)
+int console_listen(struct console *console, console_ready_fn ready, void *arg)
 {
 	bool taken;
 
@@ -354,6 +363,7 @@ struct console *console_new(struct loop *loop, const struct console_config *conf
 	console->config = *config;
 	console->eager = EAGER_WRITES;
 	console->partial = (struct loop_timer){ .fn = partial_due, .arg = console };
+	console->again = (struct loop_timer){ .fn = tell_listener, .arg = console };
 	console->help = (struct loop_timer){ .fn = show_help, .arg = console };
 	console->foreground = (struct loop_timer){ .fn = foreground_due, .arg = console };
 	survive_sigpipe();

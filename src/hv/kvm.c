@@ -431,9 +431,11 @@ static void run_failed(struct hv_vcpu *vcpu, int errnum, struct hv_exit *exit)
 void kvm_vcpu_run(struct hv_vcpu *vcpu, struct hv_exit *exit)
 {
 	do {
-		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
-			run_failed(vcpu, errno, exit);
-		else if (!kvm_arch_exit(vcpu, exit))
-			decode(vcpu, exit);
+		if (!ioctl(vcpu->fd, KVM_RUN, 0)) {
+			if (!kvm_arch_exit(vcpu, exit))
+				decode(vcpu, exit);
+			return;
+		}
+		run_failed(vcpu, errno, exit);
 	} while (exit->kind == HV_EXIT_AGAIN);
 }

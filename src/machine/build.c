@@ -1,13 +1,11 @@
 /* build.c: stage 3: from a plan to a machine that is ready to run. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <vibevmm/boot.h>
-#include <vibevmm/bytes.h>
+#include <vibevmm/image.h>
 #include <vibevmm/log.h>
 
 #include "machine_private.h"
@@ -54,25 +52,14 @@ static int check_host(struct machine *m, struct err *err)
 
 static int load_rom(struct machine *m, const struct plan_region *rom, struct err *err)
 {
-	uint64_t size = rom->last - rom->start + 1;
-	uint8_t *host = memory_ptr(m->memory, rom->start, size, false);
-	uint64_t done = 0;
-	ssize_t n = 0;
-	int fd = open(rom->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct image image;
+	int ret = image_reopen(&image, rom->file, rom->file_size, err);
 
-	if (fd < 0)
-		return err_errno(err, errno, STATUS_NOINPUT, "cannot open rom '%s'", rom->file);
-	while (done < size) {
-		n = read(fd, host + done, size - done);
-		if (n > 0)
-			done += (uint64_t)n;
-		else if (n == 0 || errno != EINTR)
-			break;
-	}
-	close(fd);
-	if (n < 0)
-		return err_errno(err, errno, STATUS_NOINPUT, "cannot read rom '%s'", rom->file);
-	return 0;
+	if (ret)
+		return ret;
+	ret = image_load(&image, 0, m->memory, rom->start, image.size, err);
+	image_close(&image);
+	return ret;
 }
 
 static int build_memory(struct machine *m, struct err *err)
@@ -138,7 +125,7 @@ static void host_guest_reset(struct device_host *host, struct device *dev)
 static void console_command(void *arg, enum console_command command)
 {
 	if (command == CONSOLE_QUIT)
-		machine_stop(arg, STOP_QUIT, 0);
+		machine_quit(arg);
 }
 
 static int build_host(struct machine *m, struct err *err)

@@ -73,7 +73,8 @@ struct machine {
 	unsigned n_ready, n_left;
 	bool released;
 
-	atomic_int cause; /* enum stop_cause */
+	atomic_bool signalled; /* a first signal came */
+	atomic_int cause;      /* enum stop_cause */
 	_Atomic uint64_t value;
 	struct device *stop_dev; /* STOP_EXIT, STOP_RESET: who asked */
 	struct vcpu *stop_vcpu;	 /* STOP_CRASH: whose registers to show */
@@ -87,9 +88,14 @@ struct machine {
  * handler. The caller fills in what belongs to the cause after true. */
 bool machine_stop(struct machine *machine, enum stop_cause cause, uint64_t value);
 
+/* The user's Ctrl-A x. */
+void machine_quit(struct machine *machine);
+
 static inline bool machine_stopping(struct machine *machine)
 {
-	return atomic_load_explicit(&machine->cause, memory_order_relaxed) != STOP_NONE;
+	/* Against machine_stop: it sets the cause, then looks for vCPUs to kick; a vCPU shows
+	 * itself, then looks at the cause. One of the two sees the other. */
+	return atomic_load(&machine->cause) != STOP_NONE;
 }
 
 /* Creates the vCPU on the calling thread, runs it to the VM's end, destroys it. */

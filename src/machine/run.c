@@ -22,9 +22,6 @@ bool machine_stop(struct machine *m, enum stop_cause cause, uint64_t value)
 	if (!atomic_compare_exchange_strong(&m->cause, &none, (int)cause))
 		return false;
 	atomic_store(&m->value, value);
-	/* An end from outside must not wait for a reader of the console who never comes. */
-	if (cause == STOP_QUIT || cause == STOP_SIGNAL || cause == STOP_TIMEOUT)
-		console_hurry(m->console);
 	for (unsigned i = 0; i < m->n_vcpus; i++) {
 		struct hv_vcpu *hv = atomic_load(&m->vcpus[i].hv);
 
@@ -34,22 +31,37 @@ bool machine_stop(struct machine *m, enum stop_cause cause, uint64_t value)
 	return true;
 }
 
+/* An end from outside, even of a VM that has ended already but for its last output, must not wait
+ * for a reader of the console who never comes. */
+static void stop_from_outside(struct machine *m, enum stop_cause cause, uint64_t value)
+{
+	console_hurry(m->console);
+	machine_stop(m, cause, value);
+}
+
+void machine_quit(struct machine *m)
+{
+	stop_from_outside(m, STOP_QUIT, 0);
+}
+
 /* The first signal ends the VM in order, the second one at once. */
 static void on_signal(int sig)
 {
 	struct machine *m = atomic_load(&running);
 	int saved = errno;
 
-	if (!m || !machine_stop(m, STOP_SIGNAL, (uint64_t)sig)) {
+	if (!m || m->signalled) {
 		terminal_restore();
 		_exit(STATUS_SIGNAL + sig);
 	}
+	m->signalled = true;
+	stop_from_outside(m, STOP_SIGNAL, (uint64_t)sig);
 	errno = saved;
 }
 
 static void on_timeout(void *arg)
 {
-	machine_stop(arg, STOP_TIMEOUT, 0);
+	stop_from_outside(arg, STOP_TIMEOUT, 0);
 }
 
 static void *vcpu_thread(void *arg)
@@ -100,6 +112,8 @@ static void end_threads(struct machine *m, unsigned started)
 	while (m->n_left < m->n_vcpus)
 		pthread_cond_wait(&m->changed, &m->lock);
 	pthread_mutex_unlock(&m->lock);
+	/* While a signal, the time limit or Ctrl-A x can still cut it short. */
+	console_flush(m->console);
 	atomic_store(&running, NULL);
 	loop_stop(m->loop);
 
@@ -155,6 +169,7 @@ static int report(const struct machine *m)
 
 	switch ((enum stop_cause)m->cause) {
 	case STOP_NONE:
+		break;
 	case STOP_HALT:
 		return STATUS_OK;
 	case STOP_EXIT:
@@ -182,33 +197,51 @@ static int report(const struct machine *m)
 	return STATUS_BUG;
 }
 
+static void start_timer(struct machine *m)
+{
+	uint64_t deadline;
+	int ret;
+
+	if (bytes_add_wraps(m->start, m->options.timeout, &deadline))
+		return; /* in more than 500 years */
+	m->timer = (struct loop_timer){ .fn = on_timeout, .arg = m };
+	ret = loop_timer_set(m->loop, &m->timer, deadline);
+	if (ret && machine_stop(m, STOP_FAILED, 0))
+		err_errno(&m->stop_err, -ret, STATUS_OSERR, "cannot start the time limit");
+}
+
 int machine_run(struct machine *m)
 {
 	struct sigaction action = { .sa_handler = on_signal }, old[ARRAY_SIZE(stop_signals)];
 	unsigned started;
+	int status;
 
 	m->start = loop_now();
 	atomic_store(&running, m);
-	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < ARRAY_SIZE(stop_signals); i++)
-		sigaction(stop_signals[i], &action, &old[i]);
-	if (m->options.timeout) {
-		m->timer = (struct loop_timer){ .fn = on_timeout, .arg = m };
-		if (loop_timer_set(m->loop, &m->timer, m->start + m->options.timeout))
-			machine_stop(m, STOP_TIMEOUT, 0);
+	/* What the parent ignores for us stays ignored: nohup(1). */
+	for (size_t i = 0; i < ARRAY_SIZE(stop_signals); i++) {
+		sigaction(stop_signals[i], NULL, &old[i]);
+		if (old[i].sa_handler != SIG_IGN)
+			sigaction(stop_signals[i], &action, NULL);
 	}
+	if (m->options.timeout)
+		start_timer(m);
 
 	started = start_threads(m);
 	vcpu_main(&m->vcpus[0]);
 	end_threads(m, started);
 	m->end = loop_now();
 
+	/* A signal from here on ends the process at once, the terminal as it was. */
+	terminal_restore();
 	for (size_t i = 0; i < ARRAY_SIZE(stop_signals); i++)
 		sigaction(stop_signals[i], &old[i], NULL);
-	console_flush(m->console);
-	terminal_restore();
-	if (console_lost(m->console))
+	status = report(m);
+	if (console_lost(m->console)) {
 		log_error("%llu bytes of console output were lost: nobody reads them",
 			  (unsigned long long)console_lost(m->console));
-	return report(m);
+		if (!status)
+			status = STATUS_OSERR;
+	}
+	return status;
 }

@@ -8,12 +8,12 @@
 
 #include "machine_private.h"
 
-static bool stray_is_new(struct stray *stray, enum hv_space space, uint64_t addr)
+static bool stray_is_new(struct stray *stray, enum hv_space space, uint64_t addr, uint32_t count)
 {
 	bool new = true;
 
 	pthread_mutex_lock(&stray->lock);
-	stray->accesses++;
+	stray->accesses += count;
 	for (size_t i = 0; i < stray->n && new; i++)
 		new = stray->seen[i].space != space || stray->seen[i].addr != addr;
 	if (stray->n == STRAY_MAX)
@@ -21,6 +21,11 @@ static bool stray_is_new(struct stray *stray, enum hv_space space, uint64_t addr
 	if (new) {
 		stray->seen[stray->n].space = space;
 		stray->seen[stray->n++].addr = addr;
+		if (stray->n == STRAY_MAX)
+			log_warn("accesses that no device claims come at more than %d addresses; "
+				 "from "
+				 "here on they are counted, not logged",
+				 STRAY_MAX);
 	}
 	pthread_mutex_unlock(&stray->lock);
 	return new;
@@ -37,7 +42,8 @@ static void stray_access(struct vcpu *vcpu, enum hv_space space, const struct hv
 		plan->registry->boots[plan->config->boot->index]->interrupts ? LOG_INFO : LOG_WARN;
 	char nearest[96] = "";
 
-	if (!stray_is_new(&m->stray, space, exit->io.addr) || log_get_level() < level)
+	if (!stray_is_new(&m->stray, space, exit->io.addr, exit->io.count) ||
+	    log_get_level() < level)
 		return;
 	near = plan_nearest(plan, space == HV_PIO ? SPACE_PIO : SPACE_MEM, exit->io.addr);
 	if (near)
@@ -59,6 +65,7 @@ static void vcpu_io(struct vcpu *vcpu, enum hv_space space, const struct hv_exit
 	uint8_t *data = exit->io.data;
 	bool claimed = true;
 
+	/* All of a string access goes to one address, and so to one device or to none. */
 	for (uint32_t i = 0; i < exit->io.count; i++, data += exit->io.size) {
 		if (exit->io.write)
 			claimed = bus_write(bus, hint, exit->io.addr, data, exit->io.size);

@@ -255,7 +255,6 @@ static int add_devices(struct planner *p)
 	int ret = 0;
 
 	p->plan->devices = calloc(config->n_devices + 1, sizeof(*p->plan->devices));
-	p->plan->cap_devices = config->n_devices + 1;
 	if (!counts || !p->plan->devices)
 		ret = -ENOMEM;
 	for (uint32_t i = 0; i < config->n_devices && !ret; i++) {

@@ -1,31 +1,12 @@
 /* json.c: the plan as JSON for programs. */
+#include <vibevmm/json.h>
+
 #include "planner.h"
-
-/* RFC 8259, 7. Texts are UTF-8: the loader refuses others. */
-static void string(FILE *out, const char *s)
-{
-	if (!s) {
-		fputs("null", out);
-		return;
-	}
-	fputc('"', out);
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			fprintf(out, "\\u%04x", c);
-		else
-			fputc(c, out);
-	}
-	fputc('"', out);
-}
 
 static void member(FILE *out, const char *key, const char *value)
 {
 	fprintf(out, "\"%s\": ", key);
-	string(out, value);
+	json_string(out, value);
 	fputs(", ", out);
 }
 
@@ -76,7 +57,7 @@ static void unconnected(const struct plan *plan, FILE *out)
 			fprintf(out, "%s\n    {", separator);
 			member(out, "device", dev->label);
 			fputs("\"claim\": ", out);
-			string(out, dev->claims[k].claim->name);
+			json_string(out, dev->claims[k].claim->name);
 			fputc('}', out);
 			separator = ",";
 		}
@@ -107,7 +88,7 @@ void plan_print_json(const struct plan *plan, FILE *out)
 	member(out, "irqchip", plan_irqchip_word(plan->irqchip));
 	fprintf(out, "\"pit\": %s, ", plan->pit ? "true" : "false");
 	fputs("\"input\": ", out);
-	string(out, input_reader(plan));
+	json_string(out, input_reader(plan));
 	fputs(",\n  \"entry\": ", out);
 	if (plan->entry.set) {
 		fputc('{', out);

@@ -65,6 +65,7 @@ struct entry {
 	const struct config_choice *choice;
 	enum memory_kind kind;
 	uint64_t start, last;
+	uint64_t file_size; /* of a ROM's image */
 };
 
 static const char *const kind_names[] = {
@@ -82,8 +83,9 @@ static struct mark option_mark(const struct config_choice *choice, const char *k
 	return node && !node->is_default ? node->mark : choice->mark;
 }
 
-/* The size a ROM's file asks for. */
-static bool rom_size(struct planner *p, const struct config_choice *choice, uint64_t *size)
+/* The size of a ROM's file, and the one that it asks for. */
+static bool rom_size(struct planner *p, const struct config_choice *choice, uint64_t *file_size,
+		     uint64_t *size)
 {
 	const struct memory_rom *rom = choice->options;
 	struct mark mark = option_mark(choice, "file");
@@ -113,6 +115,7 @@ static bool rom_size(struct planner *p, const struct config_choice *choice, uint
 		diag_help(p->diags, "without `size` a rom is as large as its file");
 		return false;
 	}
+	*file_size = (uint64_t)st.st_size;
 	*size = rom->size ? rom->size : ((uint64_t)st.st_size + PLAN_PAGE - 1) & ~(PLAN_PAGE - 1);
 	return true;
 }
@@ -153,7 +156,7 @@ static bool check_entry(struct planner *p, struct entry *e)
 			   p->plan->backend_name, hv_cap_name(HV_CAP_READONLY_MEM));
 		return false;
 	}
-	return rom_size(p, e->choice, &size) && extent(p, e, rom->at, size);
+	return rom_size(p, e->choice, &e->file_size, &size) && extent(p, e, rom->at, size);
 }
 
 static int by_start(const void *a, const void *b)
@@ -216,8 +219,10 @@ static int add_entry(struct planner *p, const struct entry *e, enum region_kind 
 				      .fixed = true };
 
 	snprintf(region.owner, sizeof(region.owner), "%s", kind_names[e->kind]);
-	if (e->kind == MEMORY_ROM)
+	if (e->kind == MEMORY_ROM) {
 		region.file = ((const struct memory_rom *)e->choice->options)->file;
+		region.file_size = e->file_size;
+	}
 	return plan_claim_region(p, &region);
 }
 

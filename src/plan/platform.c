@@ -76,7 +76,7 @@ static bool backend_has(const struct plan *plan, enum hv_irqchip irqchip)
 	return (plan->caps.caps & cap) == cap;
 }
 
-/* Teardown of a full one costs 10-20 ms, of a split one next to nothing (LAB.md): so split first.
+/* Teardown of a full one costs 10-20 ms, of a split one next to nothing on KVM: so split first.
  */
 static void choose_irqchip(struct planner *p)
 {

@@ -192,7 +192,9 @@ static inline void rig_enter_code(struct rig *rig, enum rig_mode mode, const uin
 
 static inline void rig_run(struct rig *rig)
 {
-	rig->hv->vcpu_run(rig->vcpu, &rig->exit);
+	do
+		rig->hv->vcpu_run(rig->vcpu, &rig->exit);
+	while (rig->exit.kind == HV_EXIT_AGAIN);
 }
 
 /* Runs to the next exit and asserts that it is of this kind. */

@@ -282,7 +282,7 @@ static char fake_output[1024];
 static size_t fake_output_len;
 static uint8_t fake_typed[1024]; /* what nobody took yet is [fake_taken, fake_typed_len) */
 static size_t fake_typed_len, fake_taken;
-static loop_fn fake_ready;
+static console_ready_fn fake_ready;
 static void *fake_ready_arg;
 
 static inline void fake_console_reset(void)
@@ -305,7 +305,7 @@ void console_flush(struct console *console)
 	(void)console;
 }
 
-int console_listen(struct console *console, loop_fn ready, void *arg)
+int console_listen(struct console *console, console_ready_fn ready, void *arg)
 {
 	(void)console;
 	assert_null(fake_ready);

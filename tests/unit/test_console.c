@@ -20,10 +20,20 @@ static int to_vm[2], from_vm[2];
 static struct events ready, commands;
 static unsigned own_threads; /* of a program without a loop */
 
-static void on_ready(void *arg)
+static bool on_ready(void *arg)
 {
 	(void)arg;
 	events_add(&ready);
+	return true;
+}
+
+/* Busy for as many calls as arg says. */
+static bool on_ready_busy(void *arg)
+{
+	int *busy = arg;
+
+	events_add(&ready);
+	return --*busy < 0;
 }
 
 static void on_command(void *arg, enum console_command command)
@@ -404,6 +414,20 @@ static void ctrl_a_commands(void **state)
 	assert_true(readable(from_vm[0], 0));
 }
 
+static void a_busy_listener_is_told_again_until_it_has_time(void **state)
+{
+	int busy = 2;
+
+	(void)state;
+	open_console(to_vm[0], from_vm[1], false);
+	assert_int_equal(console_listen(console, on_ready_busy, &busy), 0);
+	type("a", 1);
+	assert_true(events_wait(&ready, 3));
+	loop_stop(loop);
+	assert_int_equal(busy, -1);
+	assert_int_equal(ready.n, 3);
+}
+
 static void without_escape_every_byte_is_the_guests(void **state)
 {
 	(void)state;
@@ -436,6 +460,7 @@ int main(void)
 		TEST(a_regular_file_and_dev_null_can_be_standard_input),
 		TEST(reading_stops_while_4_kib_wait_and_nothing_is_lost),
 		TEST(ctrl_a_commands),
+		TEST(a_busy_listener_is_told_again_until_it_has_time),
 		TEST(without_escape_every_byte_is_the_guests),
 	};
 

@@ -111,9 +111,10 @@ static void enter_is_a_line_feed_on_a_raw_terminal_too(void **state)
 	unplug();
 }
 
-static void ignore(void *arg)
+static bool ignore(void *arg)
 {
 	(void)arg;
+	return true;
 }
 
 static void without_the_input_no_key_comes(void **state)

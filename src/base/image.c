@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "image.h"
+#include <vibevmm/image.h>
 
 /* O_NONBLOCK: a FIFO named as an image must not hang us. */
 static int open_regular(const char *path, uint64_t *size, const char **why)

@@ -1,10 +1,10 @@
-/* image.h: an image file, opened, looked at and copied into guest memory.
+/* image.h: an image file: looked at when planning, copied into guest memory when building.
  *
- * A format's plan opens the image, reads its headers and closes it; its load opens it again and
- * refuses a file that changed its size in between.
+ * The plan opens the image, reads its headers and closes it; the machine opens it again and refuses
+ * a file that changed its size in between.
  */
-#ifndef BOOT_IMAGE_H
-#define BOOT_IMAGE_H
+#ifndef VIBEVMM_IMAGE_H
+#define VIBEVMM_IMAGE_H
 
 #include <stdint.h>
 
