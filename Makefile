@@ -110,10 +110,14 @@ define need
 	done; \
 	if [ -n "$$missing" ]; then \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		if [ -n "$$sudo" ] && ! command -v sudo >/dev/null; then \
+			echo "packages are missing, and there is no sudo; as root, run:" >&2; \
+			echo "    apt-get install$$missing" >&2; exit 1; \
+		fi; \
 		apt="$$sudo env DEBIAN_FRONTEND=noninteractive apt-get"; \
 		echo "$$apt install -y --no-install-recommends$$missing"; \
 		$$apt install -y -q --no-install-recommends $$missing >build/apt.log 2>&1 || { \
-			echo "$$apt update"; $$apt update -q >build/apt.log 2>&1 && \
+			echo "$$apt update, and once more"; $$apt update -q >build/apt.log 2>&1 && \
 			$$apt install -y -q --no-install-recommends $$missing >>build/apt.log 2>&1; \
 		} || { tail -n 20 build/apt.log; echo "could not install:$$missing" >&2; exit 1; }; \
 	fi; \

@@ -41,6 +41,7 @@ struct config_type;
 
 /* One key of a mapping. The row is bound to a member of the C struct that holds the value. */
 struct option {
+	bool planned; /* unless given, the planner decides: the default isn't printed */
 	const char *key;
 	enum option_kind kind;
 	size_t offset, size; /* of the member; use OPTION() */

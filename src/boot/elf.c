@@ -195,7 +195,7 @@ static void elf_plan(struct plan *plan, const struct config_choice *boot, struct
 	image_close(&image);
 	if (ret) {
 		diag_error(diags, mark, "image '%s' %s", config->file, err.text);
-		if (ret == -ENOEXEC)
+		if (!elf->machine) /* not even the beginning of one */
 			diag_help(diags, "a flat binary is booted by the format `raw`");
 		return;
 	}

@@ -101,7 +101,7 @@ static const struct option options[] = {
 	DEVICE_ID(struct debug_console_config),
 	OPTION(struct debug_console_config, at, OPTION_ADDR,
 	       .doc = "Address of the 4 KiB window; the planner finds one otherwise"),
-	OPTION(struct debug_console_config, input, OPTION_BOOL, .def = "true",
+	OPTION(struct debug_console_config, input, OPTION_BOOL, .def = "true", .planned = true,
 	       .doc = "Whether it may read the VM's standard input"),
 	{ 0 },
 };

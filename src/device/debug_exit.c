@@ -37,8 +37,8 @@ static void check(const void *config, const struct node *node, struct diags *dia
 
 static const struct option options[] = {
 	DEVICE_ID(struct debug_exit_config),
-	OPTION(struct debug_exit_config, port, OPTION_UINT, .arches = ARCH_X86_64, .def = "0xf4",
-	       .max = 0xfffc, .doc = "First of its four I/O ports"),
+	OPTION(struct debug_exit_config, port, OPTION_UINT, .planned = true, .arches = ARCH_X86_64,
+	       .def = "0xf4", .max = 0xfffc, .doc = "First of its four I/O ports"),
 	OPTION(struct debug_exit_config, at, OPTION_ADDR,
 	       .doc = "Address of a 4 KiB window; on x86_64, memory-mapped instead of at ports"),
 	{ 0 },

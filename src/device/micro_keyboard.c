@@ -91,7 +91,7 @@ static const struct option options[] = {
 	DEVICE_ID(struct micro_keyboard_config),
 	OPTION(struct micro_keyboard_config, port, OPTION_UINT, .def = "0x44", .max = 0xfffe,
 	       .doc = "First of its two I/O ports: data, then status"),
-	OPTION(struct micro_keyboard_config, input, OPTION_BOOL, .def = "true",
+	OPTION(struct micro_keyboard_config, input, OPTION_BOOL, .def = "true", .planned = true,
 	       .doc = "Whether it may read the VM's standard input"),
 	{ 0 },
 };

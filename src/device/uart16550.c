@@ -402,7 +402,7 @@ static const struct option options[] = {
 	       .doc = "Address of its registers; on x86_64, memory-mapped instead of at ports"),
 	OPTION(struct uart16550_config, irq, OPTION_IRQ,
 	       .doc = "Interrupt line, or none; otherwise a free one, 4 or 3 first"),
-	OPTION(struct uart16550_config, input, OPTION_BOOL, .def = "true",
+	OPTION(struct uart16550_config, input, OPTION_BOOL, .def = "true", .planned = true,
 	       .doc = "Whether it may read the VM's standard input"),
 	{ 0 },
 };

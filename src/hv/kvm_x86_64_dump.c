@@ -57,7 +57,6 @@ void kvm_x86_64_dump(struct hv_vcpu *vcpu, char *buf, size_t len)
 		{ "cr0", s.cr0 }, { "cr2", s.cr2 },	 { "cr3", s.cr3 },
 		{ "cr4", s.cr4 }, { "efer", s.efer },	 { "apic", s.apic_base },
 	};
-	text_put(&t, "vCPU %u\n", vcpu->index);
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		text_put(&t, "%-5s %016llx%s", numbers[i].name, numbers[i].value,
 			 i % 3 == 2 ? "\n" : "  ");

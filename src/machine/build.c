@@ -86,6 +86,9 @@ static int build_memory(struct machine *m, struct err *err)
 	}
 	n = memory_slots(m->memory, &slots);
 	for (size_t i = 0; i < n; i++) {
+		log_debug("memory slot %zu: %#llx-%#llx%s", i, (unsigned long long)slots[i].gpa,
+			  (unsigned long long)(slots[i].gpa + slots[i].size - 1),
+			  slots[i].flags & MEMORY_READONLY ? ", read-only" : "");
 		ret = m->backend->mem_map(m->vm, slots[i].gpa, slots[i].size, slots[i].host,
 					  slots[i].flags, err);
 		if (ret)
@@ -168,6 +171,7 @@ static int build_devices(struct machine *m, struct err *err)
 		if (ret)
 			return ret;
 		m->n_devices++;
+		log_debug("device %s is ready", pd->label);
 		for (unsigned c = 0; c < pd->n_claims && !ret; c++) {
 			enum plan_space space = pd->claims[c].claim->space;
 

@@ -1,6 +1,7 @@
 /* run.c: stage 4: threads, signals, the end and its exit status. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -139,16 +140,11 @@ static int report_timeout(const struct machine *m)
 static int report_crash(const struct machine *m)
 {
 	const struct hv_exit *exit = &m->stop_vcpu->exit;
-	const char *line = m->dump;
 
 	log_error("guest crashed: vCPU %u: %s", m->stop_vcpu->index,
 		  exit->kind == HV_EXIT_TRIPLE_FAULT ? "triple fault" : exit->text);
-	while (*line) {
-		int len = (int)strcspn(line, "\n");
-
-		log_error("  %.*s", len, line);
-		line += len + (line[len] == '\n');
-	}
+	if (log_get_level() >= LOG_ERROR)
+		fputs(m->dump, stderr);
 	return STATUS_GUEST_CRASH;
 }
 
@@ -227,6 +223,9 @@ int machine_run(struct machine *m)
 	if (m->options.timeout)
 		start_timer(m);
 
+	log_info("%s: %u vCPU%s on %s, entry at %#llx", m->plan->config->name, m->n_vcpus,
+		 m->n_vcpus == 1 ? "" : "s", m->backend->name,
+		 (unsigned long long)m->plan->entry.pc);
 	started = start_threads(m);
 	vcpu_main(&m->vcpus[0]);
 	end_threads(m, started);
@@ -237,6 +236,7 @@ int machine_run(struct machine *m)
 	for (size_t i = 0; i < ARRAY_SIZE(stop_signals); i++)
 		sigaction(stop_signals[i], &old[i], NULL);
 	status = report(m);
+	log_info("ended with status %d after %.3f ms", status, (double)(m->end - m->start) / 1e6);
 	if (console_lost(m->console)) {
 		log_error("%llu bytes of console output were lost: nobody reads them",
 			  (unsigned long long)console_lost(m->console));

@@ -35,5 +35,5 @@ void machine_print_stats(const struct machine *m, FILE *out)
 	for (size_t i = 0; i < m->n_devices; i++)
 		fprintf(out, "  %-22s %12" PRIu64 " %12" PRIu64 "\n", m->devices[i].plan->label,
 			m->devices[i].reads, m->devices[i].writes);
-	fprintf(out, "  %-22s %12" PRIu64 "\n", "no device", m->stray.accesses);
+	fprintf(out, "\n%-24s %12" PRIu64 "\n", "accesses to no device", m->stray.accesses);
 }

@@ -37,7 +37,7 @@ static void stray_access(struct vcpu *vcpu, enum hv_space space, const struct hv
 {
 	struct machine *m = vcpu->machine;
 	const struct plan *plan = m->plan;
-	const struct plan_region *near;
+	const struct plan_region *near, *rom;
 	enum log_level level =
 		plan->registry->boots[plan->config->boot->index]->interrupts ? LOG_INFO : LOG_WARN;
 	char nearest[96] = "";
@@ -45,6 +45,19 @@ static void stray_access(struct vcpu *vcpu, enum hv_space space, const struct hv
 	if (!stray_is_new(&m->stray, space, exit->io.addr, exit->io.count) ||
 	    log_get_level() < level)
 		return;
+	rom = space == HV_MMIO ? plan_region_at(plan, SPACE_MEM, 1U << REGION_ROM, exit->io.addr)
+			       : NULL;
+	if (rom && exit->io.write) {
+		console_flush(m->console);
+		log_write(level,
+			  "a write of %u byte%s to rom %#llx-%#llx at %#llx, vCPU %u, pc %#llx, "
+			  "was dropped",
+			  exit->io.size, exit->io.size == 1 ? "" : "s",
+			  (unsigned long long)rom->start, (unsigned long long)rom->last,
+			  (unsigned long long)exit->io.addr, vcpu->index,
+			  (unsigned long long)m->backend->vcpu_pc(atomic_load(&vcpu->hv)));
+		return;
+	}
 	near = plan_nearest(plan, space == HV_PIO ? SPACE_PIO : SPACE_MEM, exit->io.addr);
 	if (near)
 		snprintf(nearest, sizeof(nearest), "; the nearest window is %s at %#llx-%#llx",

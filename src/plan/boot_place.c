@@ -59,7 +59,6 @@ static void report_outside(const struct plan *plan, struct diags *diags, const c
 		diag_error(diags, mark, "%s %s (%s) does not fit ram, which ends at 0x%llx", name,
 			   range, size, (unsigned long long)there->last);
 		plan_note_region(plan, diags, there);
-		return;
 	}
 	/* The RAM below it that is large enough, or else the first above. */
 	for (size_t i = 0; i < plan->n_regions; i++) {
@@ -69,7 +68,9 @@ static void report_outside(const struct plan *plan, struct diags *diags, const c
 		    (!fits || r->start <= start))
 			fits = r;
 	}
-	if (there)
+	if (there && there->kind == REGION_RAM)
+		; /* said above */
+	else if (there)
 		diag_error(diags, mark, "%s %s (%s) lies outside of ram, in %s", name, range, size,
 			   plan_region_text(there, text));
 	else
