@@ -3,9 +3,9 @@
  *
  * Order of calls: probe (any time), vm_create, mem_map (once per slot), platform_create; then on
  * the thread that will run it, each vCPU: vcpu_create; once all are created, vcpu_set_entry for the
- * boot processor; vcpu_run in a loop, vcpu_destroy; at last vm_destroy. mem_map goes before
- * platform_create: the other order costs 5-7 ms on KVM. Unless a function says so, it is
- * called by one thread at a time.
+ * boot processor; vcpu_run in a loop. When all have left their loops and nobody kicks any more, any
+ * thread calls vcpu_destroy for each; at last vm_destroy. mem_map goes before platform_create: the
+ * other order costs 5-7 ms on KVM. Unless a function says so, it is called by one thread at a time.
  */
 #ifndef VIBEVMM_BACKEND_H
 #define VIBEVMM_BACKEND_H

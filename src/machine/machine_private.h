@@ -71,7 +71,6 @@ struct machine {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	unsigned n_ready, n_left;
-	bool released;
 
 	atomic_bool signalled; /* a first signal came */
 	atomic_int cause;      /* enum stop_cause */

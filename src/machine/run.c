@@ -103,13 +103,10 @@ static unsigned start_threads(struct machine *m)
 	return started;
 }
 
-/* After vCPU 0 left its loop: wait for the others, let nobody kick any more, then let them go. */
+/* vCPU 0 has left its loop: wait for the others, and until nobody can kick any more. */
 static void end_threads(struct machine *m, unsigned started)
 {
-	struct hv_vcpu *hv = atomic_load(&m->vcpus[0].hv);
-
 	pthread_mutex_lock(&m->lock);
-	m->n_left++;
 	while (m->n_left < m->n_vcpus)
 		pthread_cond_wait(&m->changed, &m->lock);
 	pthread_mutex_unlock(&m->lock);
@@ -117,15 +114,14 @@ static void end_threads(struct machine *m, unsigned started)
 	console_flush(m->console);
 	atomic_store(&running, NULL);
 	loop_stop(m->loop);
-
-	pthread_mutex_lock(&m->lock);
-	m->released = true;
-	pthread_cond_broadcast(&m->changed);
-	pthread_mutex_unlock(&m->lock);
 	for (unsigned i = 1; i < started; i++)
 		pthread_join(m->vcpus[i].thread, NULL);
-	if (hv)
-		m->backend->vcpu_destroy(hv);
+	for (unsigned i = 0; i < m->n_vcpus; i++) {
+		struct hv_vcpu *hv = atomic_exchange(&m->vcpus[i].hv, NULL);
+
+		if (hv)
+			m->backend->vcpu_destroy(hv);
+	}
 }
 
 static int report_timeout(const struct machine *m)

@@ -133,14 +133,22 @@ static void vcpu_loop(struct vcpu *vcpu, struct hv_vcpu *hv)
 	}
 }
 
-/* Waits until *count has reached n, having added one. */
-static void meet(struct machine *m, unsigned *count, bool *until)
+/* A guest's first instructions may start the other vCPUs: all must be there. */
+static void wait_for_all(struct machine *m)
 {
 	pthread_mutex_lock(&m->lock);
-	++*count;
-	pthread_cond_broadcast(&m->changed);
-	while (until ? !*until : *count < m->n_vcpus)
+	if (++m->n_ready == m->n_vcpus)
+		pthread_cond_broadcast(&m->changed);
+	while (m->n_ready < m->n_vcpus)
 		pthread_cond_wait(&m->changed, &m->lock);
+	pthread_mutex_unlock(&m->lock);
+}
+
+static void leave(struct machine *m)
+{
+	pthread_mutex_lock(&m->lock);
+	if (++m->n_left == m->n_vcpus)
+		pthread_cond_broadcast(&m->changed);
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -159,19 +167,14 @@ void vcpu_main(struct vcpu *vcpu)
 	if (m->backend->vcpu_create(m->vm, vcpu->index, &hv, &err))
 		vcpu_failed(m, &err);
 	atomic_store(&vcpu->hv, hv);
-	/* A guest's first instructions may start the others: all must be there. */
 	if (m->n_vcpus > 1)
-		meet(m, &m->n_ready, NULL);
+		wait_for_all(m);
 	if (hv && vcpu->index == 0 && m->backend->vcpu_set_entry(hv, &m->entry, &err))
 		vcpu_failed(m, &err);
 	if (hv) {
 		vcpu_loop(vcpu, hv);
-		vcpu->pc = m->backend->vcpu_pc(hv);
+		if (m->cause == STOP_TIMEOUT)
+			vcpu->pc = m->backend->vcpu_pc(hv);
 	}
-	/* Others, or a signal handler, may kick us until run.c says that it's over. */
-	if (vcpu->index == 0)
-		return;
-	meet(m, &m->n_left, &m->released);
-	if (hv)
-		m->backend->vcpu_destroy(hv);
+	leave(m);
 }
