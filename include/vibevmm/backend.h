@@ -1,6 +1,10 @@
 /* backend.h: the hypervisors. One `struct hv_backend` row per hypervisor and architecture, listed
  * in src/hv/backends.def; everything above works through this table.
  *
+ * Every build has every row, so that any host can plan for any other. Name, arch, doc and caps are
+ * always there; the functions only where this build has the code: probe NULL means "not in this
+ * build", and then so are all the others.
+ *
  * Order of calls: probe (any time), vm_create, mem_map (once per slot), platform_create; then on
  * the thread that will run it, each vCPU: vcpu_create; once all are created, vcpu_set_entry for the
  * boot processor; vcpu_run in a loop. When all have left their loops and nobody kicks any more, any
@@ -32,7 +36,7 @@ enum hv_cap {
 	HV_CAP_IRQFD = 1 << 4,	       /* an eventfd raises an interrupt without us */
 	HV_CAP_IOEVENTFD = 1 << 5,     /* a guest write signals an eventfd without an exit to us */
 	HV_CAP_IRQCHIP_SPLIT = 1 << 6, /* local APICs in the kernel, IOAPIC here */
-	HV_CAP_IRQCHIP_FULL = 1 << 7,  /* IOAPIC and 8259 PICs in the kernel */
+	HV_CAP_IRQCHIP_FULL = 1 << 7,  /* all of it there: IOAPIC and 8259 PICs, or GIC */
 	HV_CAP_PIT = 1 << 8,	       /* an 8254 in the kernel */
 };
 
@@ -125,7 +129,8 @@ struct hv_backend {
 		caps; /* the most it can offer; what plans on other hosts are checked against */
 
 	/* What this host offers. 0, or -errno with the reason and the next step in err
-	 * (STATUS_UNAVAILABLE). Opens and closes what it needs; any thread. */
+	 * (STATUS_UNAVAILABLE). Opens and closes what it needs; any thread. NULL: this build does
+	 * not have the code. */
 	int (*probe)(struct hv_caps *caps, struct err *err);
 
 	int (*vm_create)(const struct hv_vm_config *config, struct hv_vm **vm, struct err *err);
@@ -168,11 +173,15 @@ struct hv_backend {
 	void (*vcpu_dump)(struct hv_vcpu *vcpu, char *buf, size_t len);
 };
 
-/* All rows of this build; *n is how many. */
+/* All rows, whether this build has their code or not; *n is how many. */
 const struct hv_backend *const *hv_backends(size_t *n);
 
 /* The row by name and arch, or NULL. */
 const struct hv_backend *hv_backend_find(const char *name, enum arch arch);
+
+/* What `backend: auto` means for an arch: the first row whose code is in this build, or else the
+ * first of all. Never NULL. */
+const struct hv_backend *hv_backend_auto(enum arch arch);
 
 const char *hv_arch_name(enum arch arch);
 

@@ -4,30 +4,50 @@
 #include <vibevmm/backend.h>
 #include <vibevmm/bytes.h>
 
-#define BACKEND(name) extern const struct hv_backend hv_##name;
+#include "rows.h"
+
+#define BACKEND(x) extern const struct hv_backend hv_##x;
+#define ABSENT(x)  static const struct hv_backend hv_##x = { HV_ROW_##x };
 #include "backends.def"
 #undef BACKEND
+#undef ABSENT
 
-#define BACKEND(name) &hv_##name,
+#define BACKEND(x) &hv_##x,
+#define ABSENT(x)  &hv_##x,
 static const struct hv_backend *const rows[] = {
 #include "backends.def"
-	NULL, /* a build for a host without a hypervisor has no other row */
 };
 #undef BACKEND
+#undef ABSENT
 
 const struct hv_backend *const *hv_backends(size_t *n)
 {
-	*n = ARRAY_SIZE(rows) - 1;
+	*n = ARRAY_SIZE(rows);
 	return rows;
 }
 
 const struct hv_backend *hv_backend_find(const char *name, enum arch arch)
 {
-	for (size_t i = 0; rows[i]; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (rows[i]->arch == arch && !strcmp(rows[i]->name, name))
 			return rows[i];
 	}
 	return NULL;
+}
+
+const struct hv_backend *hv_backend_auto(enum arch arch)
+{
+	const struct hv_backend *first = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i]->arch != arch)
+			continue;
+		if (rows[i]->probe)
+			return rows[i];
+		if (!first)
+			first = rows[i];
+	}
+	return first;
 }
 
 const char *hv_arch_name(enum arch arch)

@@ -20,14 +20,12 @@
 #include "cpuid.h"
 #include "ioapic.h"
 #include "kvm.h"
+#include "rows.h"
 
 /* Where Intel processors that cannot run real mode by themselves keep two helpers of KVM: a page
  * table of one page, then a task state segment of three. plan's layout sets the place apart. */
 #define IDENTITY_MAP_ADDR 0xfffbc000ULL
 #define TSS_ADDR	  0xfffbd000UL
-
-/* APIC IDs of 8 bits, of which 0xff means everybody. */
-#define MAX_VCPUS 255
 
 struct kvm_arch_vm {
 	struct cpuid_vm cpuid_vm;
@@ -63,8 +61,8 @@ void kvm_arch_probe(int kvm, struct hv_caps *caps)
 	unsigned eax, ebx, ecx, edx;
 
 	(void)kvm;
-	if (caps->max_vcpus > MAX_VCPUS)
-		caps->max_vcpus = MAX_VCPUS;
+	if (caps->max_vcpus > HV_X86_64_MAX_VCPUS)
+		caps->max_vcpus = HV_X86_64_MAX_VCPUS;
 	/* The processor itself is asked: KVM's whole table takes 70 us. Memory encryption takes
 	 * some of the bits away (AMD APM Vol. 3, E.4.17), whether or not it is switched on. */
 	caps->phys_bits = 36;
@@ -458,16 +456,7 @@ bool kvm_arch_exit(struct hv_vcpu *vcpu, struct hv_exit *exit)
 }
 
 const struct hv_backend hv_kvm_x86_64 = {
-	.name = "kvm",
-	.arch = ARCH_X86_64,
-	.doc = "Linux KVM",
-	.caps = {
-		.caps = HV_CAP_PIO | HV_CAP_READONLY_MEM | HV_CAP_IRQ_LINE | HV_CAP_MSI |
-			HV_CAP_IRQFD | HV_CAP_IOEVENTFD | HV_CAP_IRQCHIP_SPLIT |
-			HV_CAP_IRQCHIP_FULL | HV_CAP_PIT,
-		.max_vcpus = MAX_VCPUS,
-		.phys_bits = 52,
-	},
+	HV_ROW_kvm_x86_64,
 	.probe = kvm_probe,
 	.vm_create = kvm_vm_create,
 	.vm_destroy = kvm_vm_destroy,

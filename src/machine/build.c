@@ -13,41 +13,22 @@
 /* The plan was made against what the backend can do at best; this host may do less. */
 static int check_host(struct machine *m, struct err *err)
 {
-	const struct plan *plan = m->plan;
-	unsigned missing = 0;
+	struct findings findings = { 0 };
+	const struct finding *missing;
 	struct hv_caps caps;
 	int ret = m->backend->probe(&caps, err);
 
 	if (ret)
 		return ret;
-	if (plan->config->vcpus > caps.max_vcpus)
-		return err_set(err, ENOTSUP, STATUS_UNAVAILABLE,
-			       "%u vCPUs are more than the %u that %s offers on this host",
-			       plan->config->vcpus, caps.max_vcpus, m->backend->name);
-	for (size_t i = 0; i < plan->n_regions; i++) {
-		const struct plan_region *r = &plan->regions[i];
-
-		if (r->kind == REGION_ROM)
-			missing |= HV_CAP_READONLY_MEM;
-		if (r->space == SPACE_MEM && (r->kind == REGION_RAM || r->kind == REGION_ROM) &&
-		    caps.phys_bits < 64 && r->last >> caps.phys_bits)
-			return err_set(err, ENOTSUP, STATUS_UNAVAILABLE,
-				       "%s at %#llx is beyond the %u address bits of this host",
-				       r->owner, (unsigned long long)r->start, caps.phys_bits);
-	}
-	for (size_t i = 0; i < plan->n_devices; i++)
-		missing |= plan->devices[i].row->needs;
-	if (plan->irqchip == HV_IRQCHIP_SPLIT)
-		missing |= HV_CAP_IRQCHIP_SPLIT;
-	if (plan->irqchip == HV_IRQCHIP_FULL)
-		missing |= HV_CAP_IRQCHIP_FULL;
-	if (plan->pit)
-		missing |= HV_CAP_PIT;
-	missing &= ~caps.caps;
-	if (missing)
-		return err_set(err, ENOTSUP, STATUS_UNAVAILABLE, "%s on this host has no %s",
-			       m->backend->name, hv_cap_name(missing & -missing));
-	return 0;
+	doctor_caps(m->plan, m->backend, &caps, &findings);
+	doctor_memory(m->plan, &findings);
+	missing = findings_missing(&findings);
+	if (findings.failed)
+		ret = err_errno(err, ENOMEM, STATUS_OSERR, "machine");
+	else if (missing)
+		ret = err_set(err, ENOTSUP, STATUS_UNAVAILABLE, "%s", missing->text);
+	findings_free(&findings);
+	return ret;
 }
 
 static int load_rom(struct machine *m, const struct plan_region *rom, struct err *err)
@@ -208,6 +189,25 @@ static int build_vcpus(struct machine *m, struct err *err)
 	return 0;
 }
 
+/* Planning works for any backend; running, for those whose code is here. */
+static int not_in_build(const struct vm_config *config, const struct hv_backend *backend,
+			struct err *err)
+{
+	const struct hv_backend *other = hv_backend_auto(config->arch);
+	const char *arch = hv_arch_name(config->arch);
+
+	if (!other->probe)
+		return err_set(err, ENOTSUP, STATUS_UNAVAILABLE,
+			       "this build cannot run %s guests: it has no code for %s (%s); "
+			       "`vibevmm backends` lists what it has",
+			       arch, backend ? backend->name : config->backend,
+			       backend ? backend->doc : "an unknown backend");
+	return err_set(err, ENOTSUP, STATUS_UNAVAILABLE,
+		       "backend '%s' (%s) is not in this build; with `backend: %s` the VM runs "
+		       "here",
+		       config->backend, backend ? backend->doc : "an unknown one", other->name);
+}
+
 int machine_build(const struct plan *plan, const struct machine_options *options,
 		  struct machine **machine, struct err *err)
 {
@@ -220,10 +220,8 @@ int machine_build(const struct plan *plan, const struct machine_options *options
 	struct machine *m;
 	int ret;
 
-	if (!backend)
-		return err_set(err, ENOTSUP, STATUS_UNAVAILABLE,
-			       "this build has no backend for %s guests; see `vibevmm backends`",
-			       hv_arch_name(plan->config->arch));
+	if (!backend || !backend->probe)
+		return not_in_build(plan->config, backend, err);
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return err_errno(err, ENOMEM, STATUS_OSERR, "machine");

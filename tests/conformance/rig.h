@@ -251,7 +251,7 @@ static inline int rig_run_tests(const struct rig_test *tests, size_t n)
 		struct CMUnitTest group[64] = { 0 };
 
 		assert_in_range(n, 1, ARRAY_SIZE(group));
-		if (backends[b]->arch != ARCH_X86_64)
+		if (backends[b]->arch != ARCH_X86_64 || !backends[b]->probe)
 			continue;
 		for (size_t i = 0; i < n; i++) {
 			group[i].name = tests[i].name;
