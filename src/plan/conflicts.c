@@ -62,8 +62,9 @@ static void help_next_free(struct planner *p, const struct plan_region *r)
 		diag_help(p->diags, "the next %llu free ports begin at 0x%llx",
 			  (unsigned long long)size, (unsigned long long)at);
 	else
-		diag_help(p->diags, "the next free %s window is 0x%llx",
-			  config_size_text(size, text, sizeof(text)), (unsigned long long)at);
+		diag_help(p->diags, "the next free %s%s window is 0x%llx",
+			  config_size_text(size, text, sizeof(text)), size % 1024 ? "-byte" : "",
+			  (unsigned long long)at);
 }
 
 static void report(struct planner *p, const struct plan_region *wrong,

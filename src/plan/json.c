@@ -6,7 +6,7 @@
 static void member(FILE *out, const char *key, const char *value)
 {
 	fprintf(out, "\"%s\": ", key);
-	json_string(out, value);
+	json_quote(out, value);
 	fputs(", ", out);
 }
 
@@ -57,7 +57,7 @@ static void unconnected(const struct plan *plan, FILE *out)
 			fprintf(out, "%s\n    {", separator);
 			member(out, "device", dev->label);
 			fputs("\"claim\": ", out);
-			json_string(out, dev->claims[k].claim->name);
+			json_quote(out, dev->claims[k].claim->name);
 			fputc('}', out);
 			separator = ",";
 		}
@@ -88,7 +88,7 @@ void plan_print_json(const struct plan *plan, FILE *out)
 	member(out, "irqchip", plan_irqchip_word(plan->irqchip));
 	fprintf(out, "\"pit\": %s, ", plan->pit ? "true" : "false");
 	fputs("\"input\": ", out);
-	json_string(out, input_reader(plan));
+	json_quote(out, input_reader(plan));
 	fputs(",\n  \"entry\": ", out);
 	if (plan->entry.set) {
 		fputc('{', out);

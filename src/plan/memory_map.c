@@ -92,21 +92,18 @@ static bool rom_size(struct planner *p, const struct config_choice *choice, uint
 	char have[PLAN_TEXT], want[PLAN_TEXT];
 	struct stat st;
 
-	if (stat(rom->file, &st)) {
-		diag_missing_file(p->diags, mark, "cannot read rom '%s': %s", rom->file,
-				  strerror(errno));
-		if (rom->file[0] != '/')
-			diag_help(p->diags,
-				  "paths are relative to the config file that names them");
+	if (!plan_check_stat(p, mark, "rom", rom->file, &st))
 		return false;
-	}
 	if (!S_ISREG(st.st_mode) || st.st_size <= 0) {
 		diag_error(p->diags, mark, "rom '%s' %s", rom->file,
 			   S_ISDIR(st.st_mode)	 ? "is a directory"
 			   : S_ISREG(st.st_mode) ? "is empty"
 						 : "is not a regular file");
+		diag_help(p->diags, "name the file that is to be in it");
 		return false;
 	}
+	if (!plan_check_access(p, mark, "rom", rom->file, false))
+		return false;
 	if (rom->size && (uint64_t)st.st_size > rom->size) {
 		diag_error(p->diags, option_mark(choice, "size"),
 			   "rom '%s' is a file of %s, which is more than the size of %s", rom->file,

@@ -76,6 +76,8 @@ struct plan *plan_make(const struct vm_config *config, const struct registry *re
 		ret = plan_memory(&p);
 	if (!ret)
 		ret = plan_devices(&p);
+	if (!ret)
+		ret = plan_checks(&p);
 	if (!ret) {
 		plan_conflicts(&p);
 		plan_boot(&p);

@@ -30,6 +30,7 @@ struct planner {
 int plan_platform(struct planner *p); /* vCPUs, interrupt controller, what belongs to it */
 int plan_memory(struct planner *p);   /* RAM, ROM, reserved, holes */
 int plan_devices(struct planner *p);  /* every claim's place; afterwards regions are sorted */
+int plan_checks(struct planner *p);   /* MAC addresses, disk images */
 int plan_places(struct planner *p);   /* its part for claims that are not fixed */
 void plan_conflicts(struct planner *p);
 
@@ -92,6 +93,14 @@ uint64_t plan_claim_align(const struct claim *claim);
 /* A free place out of the layout's rows for this space, after all claims have theirs. */
 bool plan_find_free(const struct planner *p, enum plan_space space, uint64_t size, uint64_t align,
 		    uint64_t *start);
+
+/* stat(2) of a file that the config names, and whether we may read (and write) it; reported
+ * otherwise. `what` it is: "rom". */
+struct stat;
+bool plan_check_stat(struct planner *p, struct mark mark, const char *what, const char *path,
+		     struct stat *st);
+bool plan_check_access(struct planner *p, struct mark mark, const char *what, const char *path,
+		       bool written);
 
 /* Where in the config a value is, by path; the whole file if it isn't there. */
 struct mark plan_mark(const struct plan *plan, const char *path);

@@ -42,7 +42,8 @@ static void find_reason(const struct plan *plan, struct reason *reason)
 		snprintf(reason->text, sizeof(reason->text), "`pit: true`");
 		return;
 	}
-	if (config->vcpus > 1) {
+	/* Too many of them are an error of their own. */
+	if (config->vcpus > 1 && config->vcpus <= plan->caps.max_vcpus) {
 		reason->mark = plan_mark(plan, "vcpus");
 		snprintf(reason->text, sizeof(reason->text), "`vcpus: %u`", config->vcpus);
 		return;

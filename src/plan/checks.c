@@ -1,0 +1,209 @@
+/* checks.c: what option rows promise about the whole VM: no MAC address twice, and disk images that
+ * are there and don't get in each other's way. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "planner.h"
+
+/* A MAC address or a disk image of some device. */
+struct thing {
+	const struct node *node;
+	const char *owner; /* "virtio-net" */
+	const char *mac;   /* NULL: a disk */
+	dev_t dev;
+	ino_t ino;
+	bool written;
+};
+
+struct things {
+	struct planner *p;
+	struct thing *list;
+	size_t n, cap;
+};
+
+static int add(struct things *things, const struct thing *thing)
+{
+	if (things->n == things->cap) {
+		size_t cap = things->cap ? 2 * things->cap : 16;
+		struct thing *list = realloc(things->list, cap * sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		things->list = list;
+		things->cap = cap;
+	}
+	things->list[things->n++] = *thing;
+	return 0;
+}
+
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+bool plan_check_access(struct planner *p, struct mark mark, const char *what, const char *path,
+		       bool written)
+{
+	/* AT_EACCESS: what open(2) will look at. */
+	if (!faccessat(AT_FDCWD, path, R_OK | (written ? W_OK : 0), AT_EACCESS))
+		return true;
+	if (errno == EROFS)
+		diag_missing_file(p->diags, mark, "%s '%s' lies on a read-only filesystem", what,
+				  path);
+	else if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS))
+		diag_missing_file(p->diags, mark, "cannot read %s '%s': %s", what, path,
+				  strerror(errno));
+	else
+		diag_missing_file(p->diags, mark, "cannot write %s '%s', only read it", what, path);
+	diag_help(p->diags, "`namei -l %s` shows who may %s it", path, written ? "write" : "read");
+	return false;
+}
+
+bool plan_check_stat(struct planner *p, struct mark mark, const char *what, const char *path,
+		     struct stat *st)
+{
+	int errnum;
+
+	if (!stat(path, st))
+		return true;
+	errnum = errno;
+	diag_missing_file(p->diags, mark, "cannot read %s '%s': %s", what, path, strerror(errnum));
+	if (errnum == ENOENT && path[0] != '/')
+		diag_help(p->diags, "paths are relative to the config file that names them");
+	return false;
+}
+
+/* ---- Disks ----------------------------------------------------------------------------------- */
+
+/* How large a block device is can't be told without opening it; the device finds out. */
+static void check_sectors(struct planner *p, const struct config_choice *choice,
+			  const struct node *node, const char *key, uint64_t size)
+{
+	const struct node *option = node_get(choice->node, key);
+	uint64_t sector = plan_option(choice, key);
+	char text[PLAN_TEXT];
+
+	if (!sector || size % sector == 0)
+		return;
+	diag_error(p->diags, node->mark,
+		   "disk '%s' has %" PRIu64 " bytes; it must be a multiple of its sectors of %s",
+		   node->canon, size, plan_size_text(sector, text));
+	if (option && !option->is_default)
+		diag_note(p->diags, option->mark, "the size of a sector is given here");
+	diag_help(p->diags, "`truncate -s %%%" PRIu64 " %s` rounds it up", sector, node->canon);
+}
+
+static int add_disk(struct things *things, const struct config_choice *choice,
+		    const struct option *option, const struct node *node)
+{
+	const struct option_disk *disk = option->disk;
+	struct thing thing = { .node = node, .owner = choice->type->name };
+	const char *path = node->canon;
+	struct planner *p = things->p;
+	struct stat st;
+
+	thing.written = config_disk_written(choice, disk);
+	if (!plan_check_stat(p, node->mark, "disk", path, &st))
+		return 0;
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+		diag_error(p->diags, node->mark, "disk '%s' is %s; it must be a file or a disk",
+			   path, S_ISDIR(st.st_mode) ? "a directory" : "neither file nor disk");
+		return 0;
+	}
+	if (S_ISREG(st.st_mode) && !st.st_size) {
+		diag_error(p->diags, node->mark, "disk '%s' is empty", path);
+		diag_help(p->diags, "`truncate -s 1G %s` makes it a disk of 1 GiB", path);
+		return 0;
+	}
+	if (!plan_check_access(p, node->mark, "disk", path, thing.written))
+		return 0;
+	if (S_ISREG(st.st_mode) && disk->sector)
+		check_sectors(p, choice, node, disk->sector, (uint64_t)st.st_size);
+	/* One disk may have several device nodes. */
+	thing.dev = S_ISBLK(st.st_mode) ? 0 : st.st_dev;
+	thing.ino = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_ino;
+	return add(things, &thing);
+}
+
+/* ---- Twice the same -------------------------------------------------------------------------- */
+
+static int collect(void *arg, const struct config_choice *choice, const struct option *option,
+		   const void *member, const struct node *node)
+{
+	struct things *things = arg;
+	struct thing mac = { .node = node };
+
+	(void)member;
+	if (!choice)
+		return 0;
+	if (option->kind == OPTION_PATH && option->disk)
+		return add_disk(things, choice, option, node);
+	if (option->kind != OPTION_STRING || option->text != TEXT_MAC)
+		return 0;
+	mac.owner = choice->type->name;
+	mac.mac = node->canon;
+	return add(things, &mac);
+}
+
+static int compare(const struct thing *x, const struct thing *y)
+{
+	if (!x->mac != !y->mac)
+		return x->mac ? 1 : -1;
+	if (x->mac)
+		return strcmp(x->mac, y->mac);
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	return (x->ino > y->ino) - (x->ino < y->ino);
+}
+
+/* The same ones next to each other, in the order of the file. */
+static int by_thing(const void *a, const void *b)
+{
+	const struct thing *x = a, *y = b;
+	const struct mark *m = &x->node->mark, *n = &y->node->mark;
+	int order = compare(x, y);
+
+	if (order)
+		return order;
+	if (m->line != n->line)
+		return m->line < n->line ? -1 : 1;
+	return (m->column > n->column) - (m->column < n->column);
+}
+
+static void report_twice(struct planner *p, const struct thing *first, const struct thing *again)
+{
+	if (again->mac) {
+		diag_error(p->diags, again->node->mark, "two devices have the MAC address %s",
+			   again->mac);
+		diag_note(p->diags, first->node->mark, "first used here, by %s", first->owner);
+		return;
+	}
+	diag_error(p->diags, again->node->mark, "'%s' is the disk of two devices, and %s writes it",
+		   again->node->canon,
+		   !first->written  ? "this one"
+		   : again->written ? "each"
+				    : "the other");
+	diag_note(p->diags, first->node->mark, "first used here, by %s", first->owner);
+	diag_help(p->diags, "give each its own copy, or let neither write it");
+}
+
+int plan_checks(struct planner *p)
+{
+	struct things things = { .p = p };
+	int ret = config_each_option(p->plan->config, collect, &things);
+
+	if (!ret && things.n)
+		qsort(things.list, things.n, sizeof(*things.list), by_thing);
+	for (size_t i = 1, first = 0; !ret && i < things.n; i++) {
+		const struct thing *again = &things.list[i];
+
+		if (compare(&things.list[first], again))
+			first = i;
+		else if (again->mac || again->written || things.list[first].written)
+			report_twice(p, &things.list[first], again);
+	}
+	free(things.list);
+	return ret;
+}
