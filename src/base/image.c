@@ -45,12 +45,17 @@ int image_open(struct image *image, const char *path, struct mark mark, struct d
 	if (fd < 0) {
 		if (why) {
 			diag_error(diags, mark, "image '%s' %s", path, why);
+			diag_help(diags, "name the file that the guest's build makes");
 		} else {
 			diag_missing_file(diags, mark, "cannot open image '%s': %s", path,
 					  strerror(-fd));
 			if (fd == -ENOENT && path[0] != '/')
 				diag_help(diags,
 					  "paths are relative to the config file that names them");
+			if (fd == -ENOTDIR)
+				diag_help(diags, "a file stands in the place of a directory in it");
+			if (fd == -EACCES)
+				diag_help(diags, "`namei -l %s` shows who may read it", path);
 		}
 		return fd;
 	}

@@ -9,6 +9,7 @@
 #include <vibevmm/plan.h>
 
 #include "elf.h"
+#include "identify.h"
 
 /* System V ABI, chapter 4, "ELF Header". */
 enum {
@@ -177,6 +178,7 @@ static void elf_plan(struct plan *plan, const struct config_choice *boot, struct
 	const struct elf_config *config = boot->options;
 	struct mark mark = node_get(boot->node, "file")->mark;
 	enum entry_mode mode;
+	struct identity identity = { 0 };
 	struct image image;
 	struct err err = { 0 };
 	struct elf *elf;
@@ -192,10 +194,19 @@ static void elf_plan(struct plan *plan, const struct config_choice *boot, struct
 	}
 	plan->boot_private = elf;
 	ret = elf_read(&image, elf, &err);
+	if (ret == -ENOEXEC)
+		identity = identify_image(&image);
 	image_close(&image);
+	if (ret && identity.name && (!identity.format || strcmp(identity.format, "elf") != 0)) {
+		diag_error(diags, mark, "image '%s' is no ELF file but %s", config->file,
+			   identity.name);
+		if (!identify_help(plan, &identity, diags))
+			diag_help(diags, "`elf` takes the executable that the linker made");
+		return;
+	}
 	if (ret) {
 		diag_error(diags, mark, "image '%s' %s", config->file, err.text);
-		if (!elf->machine) /* not even the beginning of one */
+		if (ret == -ENOEXEC && !identity.name)
 			diag_help(diags, "a flat binary is booted by the format `raw`");
 		return;
 	}

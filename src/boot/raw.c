@@ -6,6 +6,8 @@
 #include <vibevmm/image.h>
 #include <vibevmm/plan.h>
 
+#include "identify.h"
+
 struct raw_config {
 	char *file;
 	uint64_t load;
@@ -42,12 +44,19 @@ static void raw_plan(struct plan *plan, const struct config_choice *boot, struct
 	const struct node *load = node_get(boot->node, "load");
 	const struct node *entry = node_get(boot->node, "entry");
 	enum entry_mode mode = ENTRY_EL1;
+	struct identity identity;
 	struct raw_plan *notes;
 	struct image image;
 
 	if (image_open(&image, raw->file, file->mark, diags))
 		return;
+	identity = identify_image(&image);
 	image_close(&image);
+	if (identity.name && !identity.flat) {
+		diag_warning(diags, file->mark, "image '%s' is %s; raw copies it as it is",
+			     raw->file, identity.name);
+		identify_help(plan, &identity, diags);
+	}
 	notes = malloc(sizeof(*notes));
 	if (!notes) {
 		diag_error(diags, MARK_NONE, "out of memory");
