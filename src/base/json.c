@@ -1,23 +1,81 @@
-/* json.c: JSON strings. */
+/* json.c: writing JSON. */
+#include <assert.h>
+#include <inttypes.h>
+
 #include <vibevmm/json.h>
 
-/* RFC 8259, 7. */
-void json_string(FILE *out, const char *text)
+static void indent(struct json *json)
 {
-	if (!text) {
+	fprintf(json->out, "\n%*s", 2 * (int)json->depth, "");
+}
+
+void json_quote(FILE *out, const char *s)
+{
+	if (!s) {
 		fputs("null", out);
 		return;
 	}
 	fputc('"', out);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
 
 		if (c == '"' || c == '\\')
 			fprintf(out, "\\%c", c);
+		else if (c == '\n')
+			fputs("\\n", out);
 		else if (c < 0x20 || c == 0x7f)
 			fprintf(out, "\\u%04x", c);
 		else
 			fputc(c, out);
 	}
 	fputc('"', out);
+}
+
+/* What stands before a value: the comma behind the one before, and its key. */
+static void begin(struct json *json, const char *key)
+{
+	if (!json->depth)
+		return;
+	if (json->full[json->depth - 1])
+		fputc(',', json->out);
+	json->full[json->depth - 1] = true;
+	indent(json);
+	if (key) {
+		json_quote(json->out, key);
+		fputs(": ", json->out);
+	}
+}
+
+void json_open(struct json *json, const char *key, char bracket)
+{
+	begin(json, key);
+	fputc(bracket, json->out);
+	assert(json->depth < JSON_MAX_DEPTH);
+	json->full[json->depth++] = false;
+}
+
+void json_close(struct json *json, char bracket)
+{
+	assert(json->depth);
+	if (json->full[--json->depth])
+		indent(json);
+	fputc(bracket, json->out);
+}
+
+void json_string(struct json *json, const char *key, const char *value)
+{
+	begin(json, key);
+	json_quote(json->out, value);
+}
+
+void json_uint(struct json *json, const char *key, uint64_t value)
+{
+	begin(json, key);
+	fprintf(json->out, "%" PRIu64, value);
+}
+
+void json_bool(struct json *json, const char *key, bool value)
+{
+	begin(json, key);
+	fputs(value ? "true" : "false", json->out);
 }

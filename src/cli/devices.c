@@ -1,159 +1,164 @@
-/* devices.c: `vibevmm devices`: what the rows say. */
-#include <inttypes.h>
+/* devices.c: `vibevmm devices`: the device types, for people and for programs. */
 #include <stdio.h>
 #include <string.h>
 
+#include <vibevmm/json.h>
 #include <vibevmm/registry.h>
 
 #include "cli.h"
+#include "rows.h"
 
-static void print_arches(unsigned arches)
+static const struct cli_flag flags[] = { CLI_FORMAT_FLAG, { 0 } };
+
+/* ---- As data ----------------------------------------------------------------------------- */
+
+static void json_arches(struct json *json, unsigned arches)
 {
-	const char *comma = "";
-
+	json_open(json, "architectures", '[');
 	for (unsigned bit = 1; bit <= arches; bit <<= 1) {
-		if (!(arches & bit))
-			continue;
-		printf("%s%s", comma, hv_arch_name((enum arch)bit));
-		comma = ", ";
+		if (arches & bit)
+			json_string(json, NULL, hv_arch_name((enum arch)bit));
 	}
+	json_close(json, ']');
 }
 
-/* "size, 4K..." and the like, into buf. */
-static const char *kind_text(const struct option *option, char *buf, size_t len)
+static void json_caps(struct json *json, const char *key, unsigned caps)
 {
-	static const char *const kinds[] = {
-		[OPTION_BOOL] = "true|false",
-		[OPTION_UINT] = "number",
-		[OPTION_SIZE] = "size",
-		[OPTION_ADDR] = "address",
-		[OPTION_IRQ] = "line|none",
-		[OPTION_DURATION] = "duration",
-		[OPTION_STRING] = "string",
-		[OPTION_PATH] = "path",
-		[OPTION_ENUM] = "word",
-		[OPTION_MAP] = "mapping",
-		[OPTION_CHOICE] = "one-key mapping",
-		[OPTION_CHOICES] = "list",
-	};
-	size_t used = 0;
-
-	if (option->kind != OPTION_ENUM)
-		return kinds[option->kind];
-	for (const char *const *word = option->words; *word && used < len; word++)
-		used += (size_t)snprintf(buf + used, len - used, "%s%s", used ? "|" : "", *word);
-	return buf;
-}
-
-static void print_options(const struct option *options)
-{
-	if (!options)
-		return;
-	printf("\nOptions:\n");
-	for (const struct option *o = options; o->key; o++) {
-		char words[128];
-
-		printf("  %-10s %s", o->key, kind_text(o, words, sizeof(words)));
-		if (o->required)
-			printf(", required");
-		if (o->def)
-			printf(", default %s", o->def);
-		if (o->kind == OPTION_UINT && o->max)
-			printf(", %" PRIu64 " to %" PRIu64, o->min, o->max);
-		if (o->arches) {
-			printf(", on ");
-			print_arches(o->arches);
-		}
-		printf("\n             %s\n", o->doc);
-	}
-}
-
-static const char *const space_names[SPACE_COUNT] = {
-	[SPACE_MEM] = "memory window",
-	[SPACE_PIO] = "ports",
-	[SPACE_IRQ] = "interrupt line",
-	[SPACE_INPUT] = "the console's input",
-};
-
-static void print_claims(const struct claim *claims)
-{
-	if (!claims)
-		return;
-	printf("\nClaims:\n");
-	for (const struct claim *c = claims; c->name; c++) {
-		printf("  %-10s %s", c->name, space_names[c->space]);
-		if (c->space == SPACE_MEM || c->space == SPACE_PIO)
-			printf(", %" PRIu64 " byte%s", c->size, c->size == 1 ? "" : "s");
-		if (c->fix)
-			printf(", fixed by `%s`", c->fix);
-		for (size_t i = 0; i < c->n_prefer; i++)
-			printf(c->space == SPACE_IRQ ? "%s%" PRIu64 : "%s%#" PRIx64,
-			       i ? ", " : "; prefers ", c->prefer[i]);
-		if (c->only_if)
-			printf("; only if `%s` is given", c->only_if);
-		if (c->unless)
-			printf("; unless `%s` is given", c->unless);
-		if (c->arches) {
-			printf("; on ");
-			print_arches(c->arches);
-		}
-		printf("\n");
-	}
-}
-
-static void print_caps(const char *title, unsigned caps)
-{
-	if (!caps)
-		return;
-	printf("\n%s:\n", title);
+	json_open(json, key, '[');
 	for (unsigned bit = 1; bit <= caps && bit; bit <<= 1) {
 		if (caps & bit)
-			printf("  %s\n", hv_cap_name((enum hv_cap)bit));
+			json_string(json, NULL, hv_cap_name((enum hv_cap)bit));
 	}
+	json_close(json, ']');
 }
 
-static void print_row(const struct device_row *row)
+static void json_option(struct json *json, const struct option *o, unsigned arches)
 {
-	printf("%s: %s.\n\nArchitectures: ", row->type.name, row->type.doc);
-	print_arches(row->arches);
-	if (row->max)
-		printf("\nAt most: %u in one VM", row->max);
-	printf("\n");
-	print_options(row->type.options);
-	print_claims(row->claims);
-	print_caps("Needs from the backend", row->needs);
-	print_caps("Uses if the backend has it", row->wants);
+	char values[CONFIG_VALUES_MAX];
+
+	json_open(json, NULL, '{');
+	json_string(json, "name", o->key);
+	json_string(json, "doc", o->doc);
+	json_string(json, "values", config_values_text(o, values, sizeof(values)));
+	json_string(json, "default", o->def);
+	json_bool(json, "required", o->required);
+	json_arches(json, o->arches ? o->arches : arches);
+	json_close(json, '}');
+}
+
+static void json_claim(struct json *json, const struct claim *c, unsigned arches)
+{
+	static const char *const spaces[SPACE_COUNT] = {
+		[SPACE_MEM] = "memory",
+		[SPACE_PIO] = "ports",
+		[SPACE_IRQ] = "interrupt lines",
+		[SPACE_INPUT] = "input",
+	};
+
+	json_open(json, NULL, '{');
+	json_string(json, "name", c->name);
+	json_string(json, "space", spaces[c->space]);
+	json_uint(json, "size", c->size);
+	json_string(json, "set_by", c->fix);
+	json_string(json, "only_if", c->only_if);
+	json_string(json, "unless", c->unless);
+	json_open(json, "prefers", '[');
+	for (size_t i = 0; i < c->n_prefer; i++)
+		json_uint(json, NULL, c->prefer[i]);
+	json_close(json, ']');
+	json_arches(json, c->arches ? c->arches : arches);
+	json_close(json, '}');
+}
+
+static void json_row(struct json *json, const struct device_row *row)
+{
+	json_open(json, NULL, '{');
+	json_string(json, "name", row->type.name);
+	json_string(json, "doc", row->type.doc);
+	json_arches(json, row->arches);
+	json_uint(json, "max", row->max);
+	json_caps(json, "needs", row->needs);
+	json_caps(json, "uses", row->wants);
+	json_open(json, "options", '[');
+	for (const struct option *o = row->type.options; o && o->key; o++)
+		json_option(json, o, row->arches);
+	json_close(json, ']');
+	json_open(json, "claims", '[');
+	for (const struct claim *c = row->claims; c && c->name; c++)
+		json_claim(json, c, row->arches);
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
+/* Of one row, an object; of all, an array. */
+static void print_json(const struct registry *registry, const struct device_row *one)
+{
+	struct json json = { .out = stdout };
+
+	if (one) {
+		json_row(&json, one);
+	} else {
+		json_open(&json, NULL, '[');
+		for (size_t i = 0; i < registry->n_devices; i++)
+			json_row(&json, registry->devices[i]);
+		json_close(&json, ']');
+	}
+	putchar('\n');
+}
+
+/* ---- As text ----------------------------------------------------------------------------- */
+
+static void print_list(const struct registry *registry)
+{
+	for (size_t i = 0; i < registry->n_devices; i++)
+		printf("%-16s %s\n", registry->devices[i]->type.name,
+		       registry->devices[i]->type.doc);
+	printf("\n`vibevmm devices DEVICE` shows a device's options and what it claims.\n");
+}
+
+static int unknown(const struct cli_command *command, const struct registry *registry,
+		   const char *name)
+{
+	const char *names[64] = { NULL }, *near;
+
+	for (size_t i = 0; i < registry->n_devices && i < 63; i++)
+		names[i] = registry->devices[i]->type.name;
+	near = config_nearest(name, names);
+	return cli_usage(command, "there is no device '%s'%s%s%s", name,
+			 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static int devices(const struct cli_command *command, const struct cli_args *args)
 {
 	const struct registry *registry = machine_registry();
-	const char *names[64] = { NULL };
-	const char *near;
+	const char *name = args->n_files ? args->files[0] : NULL;
+	const struct device_row *row = NULL;
+	enum diag_format format;
+	int status = cli_format(command, args->values[0], &format);
 
-	for (size_t i = 0; i < registry->n_devices; i++) {
-		const struct device_row *row = registry->devices[i];
-
-		if (!args->n_files)
-			printf("%-16s %s\n", row->type.name, row->type.doc);
-		else if (!strcmp(row->type.name, args->files[0]))
-			return print_row(row), STATUS_OK;
-		if (i < 63)
-			names[i] = row->type.name;
+	if (status)
+		return status;
+	for (size_t i = 0; name && i < registry->n_devices; i++) {
+		if (!strcmp(registry->devices[i]->type.name, name))
+			row = registry->devices[i];
 	}
-	if (!args->n_files) {
-		printf("\n`vibevmm devices NAME` shows a device's options and what it claims.\n");
-		return STATUS_OK;
-	}
-	near = config_nearest(args->files[0], names);
-	return cli_usage(command, "there is no device '%s'%s%s%s", args->files[0],
-			 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	if (name && !row)
+		return unknown(command, registry, name);
+	if (format == DIAG_JSON)
+		print_json(registry, row);
+	else if (row)
+		rows_print_type(stdout, registry, registry_option(config_vm_type(), "devices"),
+				&row->type);
+	else
+		print_list(registry);
+	return STATUS_OK;
 }
 
 const struct cli_command cli_devices = {
 	.name = "devices",
-	.args = "[NAME]",
+	.args = "[DEVICE]",
 	.doc = "List the device types, or explain one",
+	.flags = flags,
 	.max_files = 1,
 	.run = devices,
 };
