@@ -7,6 +7,7 @@
 
 #include <vibevmm/bus.h>
 #include <vibevmm/device.h>
+#include <vibevmm/finding.h>
 #include <vibevmm/machine.h>
 
 /* Different stray addresses that are remembered, and so logged. */
@@ -96,6 +97,18 @@ static inline bool machine_stopping(struct machine *machine)
 	 * itself, then looks at the cause. One of the two sees the other. */
 	return atomic_load(&machine->cause) != STOP_NONE;
 }
+
+/* What the plan needs of a host whose backend has these capabilities (doctor.c). */
+void doctor_caps(const struct plan *plan, const struct hv_backend *backend,
+		 const struct hv_caps *caps, struct findings *findings);
+
+/* Its RAM beside what the host has. */
+void doctor_memory(const struct plan *plan, struct findings *findings);
+
+/* Bytes of RAM and swap of this host, 0 if unknown; and whether its kernel was told to give out
+ * more than that (doctor_linux.c). */
+uint64_t host_memory(void);
+bool host_overcommits(void);
 
 /* Creates the vCPU on the calling thread, runs it to the VM's end, destroys it. */
 void vcpu_main(struct vcpu *vcpu);

@@ -16,28 +16,20 @@ const struct registry *machine_registry(void)
 
 const struct hv_backend *machine_backend(const struct vm_config *config)
 {
-	const struct hv_backend *const *rows;
-	size_t n;
-
-	if (strcmp(config->backend, "auto"))
-		return hv_backend_find(config->backend, config->arch);
-	rows = hv_backends(&n);
-	for (size_t i = 0; i < n; i++) {
-		if (rows[i]->arch == config->arch)
-			return rows[i];
-	}
-	return NULL;
+	if (!strcmp(config->backend, "auto"))
+		return hv_backend_auto(config->arch);
+	return hv_backend_find(config->backend, config->arch);
 }
 
-void machine_plan(const char *path, const struct config_settings *settings, struct diags *diags,
-		  struct config **config, struct plan **plan)
+void machine_plan(const struct config_request *request, struct diags *diags, struct config **config,
+		  struct plan **plan)
 {
 	const struct registry *registry = machine_registry();
 	const struct hv_backend *backend;
 	const struct vm_config *vm;
 
 	*plan = NULL;
-	*config = config_load(path, registry, settings, diags);
+	*config = config_load(request, registry, diags);
 	if (!*config)
 		return;
 	vm = config_vm(*config);
