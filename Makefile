@@ -18,15 +18,19 @@ BUILD := build/$(notdir $(firstword $(CC)))-$(VARIANT)
 Q     := $(if $(filter 1,$(V)),,@)
 
 # ---- Flags ----------------------------------------------------------------------------------
-PKGS      := libcyaml yaml-0.1 inih
+PKGS      := libcyaml yaml-0.1 inih libmd
 WARNINGS  := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes \
              $(if $(WERROR),-Werror)
-CFLAGS.release := -O2 -g
+CFLAGS.release := -Os -g -fno-asynchronous-unwind-tables
 CFLAGS.debug   := -O0 -g3
 CFLAGS.san     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
                   -fno-omit-frame-pointer
 LDFLAGS.san    := -fsanitize=address,undefined
-ifeq ($(filter release debug san,$(VARIANT)),)
+# For the fuzz targets alone, which have libFuzzer's main: see `fuzz`. Clang's.
+CFLAGS.fuzz    := -O1 -g -DFUZZ -fsanitize=fuzzer-no-link,address,undefined \
+                  -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LDFLAGS.fuzz   := -fsanitize=fuzzer,address,undefined
+ifeq ($(filter release debug san fuzz,$(VARIANT)),)
 $(error VARIANT is release, debug or san, not '$(VARIANT)')
 endif
 # pkg-config is asked when first needed, and once: `deps` may have to install it.
@@ -34,7 +38,7 @@ PKG_CFLAGS   = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_C
 ALL_CPPFLAGS = -D_GNU_SOURCE -DVIBEVMM_VERSION='"$(VERSION)"' -Iinclude $(PKG_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS   = -std=gnu11 -pthread -ffunction-sections -fdata-sections -fvisibility=hidden \
                $(WARNINGS) $(CFLAGS.$(VARIANT)) $(CFLAGS)
-# The three small libraries are linked in where their archives exist: each shared one would cost
+# The four small libraries are linked in where their archives exist: each shared one would cost
 # 50-100 us of every start.
 LIBDIR_C     = $(shell pkg-config --variable=libdir libcyaml)
 LIBS         = $(if $(wildcard $(LIBDIR_C)/libcyaml.a),$(patsubst -l%,-l:lib%.a,$(shell pkg-config \
@@ -62,8 +66,10 @@ help:
 	@echo 'make check    install what is missing, build, run all tests'
 	@echo 'make          build bin/vibevmm and the guests'
 	@echo 'make bench    speed and size beside a bare KVM program and QEMU'
+	@echo 'make fuzz     libFuzzer on everything that reads foreign bytes; SECONDS=60 for each'
 	@echo 'make lint     clang-format, cppcheck, clang-tidy, include directions'
 	@echo 'make fmt      format the sources'
+	@echo 'make schema   rewrite schemas/vm.schema.json, after a change of rows'
 	@echo 'make install  into $$(DESTDIR)$$(PREFIX)'
 	@echo 'make clean'
 
@@ -74,10 +80,15 @@ $(BUILD)/flags: FORCE | $(BUILD)/
 	$(file >$@.new,$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(OBJS))
 	@cmp -s $@.new $@ || mv $@.new $@
 
+# What runs once is made small; what runs at every exit is made fast.
+ifeq ($(VARIANT),release)
+$(BUILD)/src/hv/%.o $(BUILD)/src/device/%.o $(BUILD)/src/host/%.o $(BUILD)/src/machine/vcpu.o \
+	$(BUILD)/src/base/memory.o: FAST := -O2
+endif
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(if $(filter 1,$(V)),,echo '  CC      $<')
-	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(FAST) -MMD -MP -c -o $@ $<
 
 # main.c stays outside of the library, which tests link.
 $(LIB): $(filter-out $(MAIN_OBJ),$(OBJS)) $(BUILD)/flags
@@ -125,18 +136,25 @@ fi
 endef
 
 DEPS       := gcc libc6-dev make pkg-config binutils libyaml-dev libcyaml-dev libinih-dev \
-              libcmocka-dev
+              libmd-dev libcmocka-dev
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 DEPS_BENCH := qemu-system-x86
+# Tests do without these, and say what they skip.
+DEPS_TEST  := python3-yaml python3-jsonschema mandoc groff-base zsh fish
+DEPS_FUZZ  := clang libclang-rt-14-dev
 
-.PHONY: deps deps-lint deps-bench
+.PHONY: deps deps-test deps-lint deps-bench deps-fuzz
 deps:
 	@mkdir -p build
 	$(call need,$(DEPS))
+deps-test: deps
+	-$(call need,$(DEPS_TEST))
 deps-lint: deps
 	$(call need,$(DEPS_LINT))
 deps-bench: deps
 	$(call need,$(DEPS_BENCH))
+deps-fuzz: deps
+	$(call need,$(DEPS_FUZZ))
 
 # ---- Main jobs -----------------------------------------------------------------------------
 .PHONY: demo check bench lint fmt install clean compile_commands
@@ -159,13 +177,26 @@ $(BUILD)/tests/unit/test_rows: TEST_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,-
 .PHONY: tests
 tests: all $(UNIT)
 
-check: deps
+check: deps deps-test
 	@$(MAKE) --no-print-directory tests
 	@tests/run $(BUILD)
 
 bench: deps-bench
 	@$(MAKE) --no-print-directory all
 	@tests/bench/run $(BUILD)
+
+# Each target is built twice: with libFuzzer and sanitizers, and as a plain program that gives the
+# inputs found to a build whose time and memory mean something. SECONDS is for each target; ONLY
+# names some of them.
+SECONDS ?= 60
+FUZZ := $(patsubst tests/%.c,%,$(wildcard tests/fuzz/*.c))
+.PHONY: fuzz fuzz-build
+fuzz-build: $(FUZZ:%=$(BUILD)/tests/%)
+-include $(FUZZ:%=$(BUILD)/tests/%.d)
+fuzz: deps-fuzz
+	@$(MAKE) --no-print-directory all fuzz-build
+	@$(MAKE) --no-print-directory CC=clang VARIANT=fuzz fuzz-build
+	@tests/fuzz/run build/clang-fuzz $(BUILD) $(SECONDS) $(ONLY)
 
 C_FILES = $(wildcard src/*/*.[ch] include/vibevmm/*.h tests/*/*.[ch] tests/*.h)
 lint: deps-lint
@@ -190,16 +221,32 @@ build/lint/%.ok: %.c $(wildcard include/vibevmm/*.h src/*/*.h src/*/*.def)
 fmt:
 	clang-format -i $(C_FILES)
 
+# What is made from the rows and committed.
+.PHONY: schema
+schema: $(PROG)
+	$(PROG) schema >$(BUILD)/vm.schema.json && cp $(BUILD)/vm.schema.json schemas/vm.schema.json
+
+SHARE        := $(DESTDIR)$(PREFIX)/share
+INSTALL_DIRS := $(DESTDIR)$(PREFIX)/bin $(addprefix $(SHARE)/,vibevmm/configs vibevmm/guests \
+                man/man1 man/man5 \
+                bash-completion/completions zsh/site-functions fish/vendor_completions.d)
+# $(call install-made,ARGUMENTS,FILE): what the program prints.
+install-made  = $(PROG) $(1) >$(BUILD)/made && install -m 644 $(BUILD)/made $(SHARE)/$(2)
 # The canned configs go with the guests that they boot.
-SHARE = $(DESTDIR)$(PREFIX)/share/vibevmm
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/configs $(SHARE)/guests
+	install -d $(INSTALL_DIRS)
 	install -s -m 755 $(PROG) $(DESTDIR)$(PREFIX)/bin/vibevmm
-	install -m 644 $(GUESTS) $(SHARE)/guests
+	install -m 644 $(GUESTS) $(SHARE)/vibevmm/guests
 	@for f in configs/*.yaml; do \
-		sed 's|\.\./build/guests/|../guests/|' $$f >$(SHARE)/$$f && chmod 644 $(SHARE)/$$f || \
-			exit 1; \
+		sed 's|\.\./build/guests/|../guests/|' $$f >$(SHARE)/vibevmm/$$f && \
+			chmod 644 $(SHARE)/vibevmm/$$f || exit 1; \
 	done
+	install -m 644 schemas/vm.schema.json $(SHARE)/vibevmm
+	$(call install-made,man 1,man/man1/vibevmm.1)
+	$(call install-made,man 5,man/man5/vibevmm.yaml.5)
+	$(call install-made,completion bash,bash-completion/completions/vibevmm)
+	$(call install-made,completion zsh,zsh/site-functions/_vibevmm)
+	$(call install-made,completion fish,fish/vendor_completions.d/vibevmm.fish)
 
 clean:
 	rm -rf build bin

@@ -37,6 +37,23 @@ enum option_kind {
 
 #define OPTION_IRQ_NONE UINT32_MAX
 
+/* What an OPTION_STRING must be, beyond its length. */
+enum option_text {
+	TEXT_ANY,
+	TEXT_MAC,    /* a station's address, "52:54:00:12:34:56": not multicast, not zero; the
+		      * planner refuses one that is used twice. The value is in lower case */
+	TEXT_IFNAME, /* the name of a network interface of the host */
+	TEXT_REGEX,  /* a POSIX extended regular expression */
+};
+
+/* An OPTION_PATH that is a disk image, for the planner: it is a regular file or a block device,
+ * readable, writable unless one of these bool options is true, and as long as a multiple of that
+ * option's value. Two disks of a VM may be one file only if neither is written. */
+struct option_disk {
+	const char *unwritten_if[3]; /* keys; NULL: no more */
+	const char *sector;	     /* key; NULL: none */
+};
+
 struct config_type;
 
 /* One key of a mapping. The row is bound to a member of the C struct that holds the value. */
@@ -52,6 +69,9 @@ struct option {
 				   * align 0: none. For strings: length in bytes */
 	const char *const *words; /* OPTION_ENUM: NULL-terminated */
 	const struct config_type *type; /* OPTION_MAP */
+	enum option_text text;		/* OPTION_STRING */
+	const struct option_disk *disk; /* OPTION_PATH; NULL: no disk */
+	const char *was;		/* a former key, still taken, with a warning; NULL: none */
 	const char *doc;		/* one sentence without a full stop */
 };
 
@@ -83,7 +103,9 @@ struct node {
 	char *key;	 /* for a child of a map */
 	char *text;	 /* NODE_SCALAR: as written; length in bytes excludes the NUL behind it */
 	size_t len;
-	const char *canon;	/* NODE_SCALAR: as the typed loader reads it, e.g. decimal */
+	const char *canon; /* NODE_SCALAR: as the typed loader reads it, e.g. decimal */
+	const char *from;  /* what its mark doesn't tell about its origin, in words; NULL */
+	const struct node *replaced; /* the value of a lower layer, which this one hides; NULL */
 	struct mark key_mark;	/* of the key; for sequence entries and the root: of the value */
 	struct mark mark;	/* of the value */
 	struct node **children; /* in the order of the file */
@@ -106,9 +128,15 @@ int config_number(enum option_kind kind, const char *text, uint64_t *value, cons
 /* Writes a size the way a user would ("64K", "1G", "4097"); buf of at least 24 bytes. */
 const char *config_size_text(uint64_t size, char *buf, size_t len);
 
+/* About as large, in a few digits for people to read ("23.5G", "812K"); buf as above. */
+const char *config_size_rough(uint64_t size, char *buf, size_t len);
+
 /* The word of `words` (NULL-terminated) nearest to text, for "did you mean"; NULL if none is near.
  */
 const char *config_nearest(const char *text, const char *const *words);
+
+/* Reads the text of a TEXT_MAC. 0, or -EINVAL with `why`, a static sentence. Pure. */
+int config_mac(const char *text, uint8_t mac[6], const char **why);
 
 /* ---- The typed configuration ------------------------------------------------------------- */
 
@@ -178,14 +206,41 @@ struct config_settings {
 void config_settings_load(struct config_settings *settings, struct diags *diags);
 void config_settings_free(struct config_settings *settings);
 
-/* Loads a file ("-" is standard input), normalises it by the rows of the registry and fills the
- * typed structs. Errors go to diags; loading goes on after them, leaving bad parts out, so that
- * later stages can report theirs in the same run. settings may be NULL. Returns NULL only if
- * nothing at all could be loaded (the reason is in diags). */
-struct config *config_load(const char *path, const struct registry *registry,
-			   const struct config_settings *settings, struct diags *diags);
+/* The command-line flags that change a config: --set and --define, and sugar for --set. Any of
+ * them may be given several times; the later ones win. */
+struct config_flag {
+	const char *name; /* without the dashes */
+	const char *arg;  /* what its value is called; NULL: it takes none */
+	const char *doc;
+	const char *path; /* what it sets, as --set has it; NULL: see src/config/flags.c */
+	bool boots;	  /* it says what to boot: no file is needed */
+};
 
-/* The same from a text in memory; name stands for the file in messages. */
+/* All of them; the last one's name is NULL. */
+const struct config_flag *config_flags(void);
+
+/* One flag as it was given. */
+struct config_change {
+	const struct config_flag *flag;
+	const char *value; /* "" for a flag without one */
+};
+
+/* What to load. Everything stays the caller's and must outlive the config. */
+struct config_request {
+	const char *path; /* "-": standard input; NULL: no file, the changes make up the config */
+	const struct config_change *changes; /* in the order of the command line */
+	size_t n_changes;
+	const struct config_settings *settings; /* may be NULL */
+};
+
+/* Loads a file and those that it extends, applies the changes and the variables, normalises the
+ * result by the rows of the registry and fills the typed structs. Errors go to diags; loading goes
+ * on after them, leaving bad parts out, so that later stages can report theirs in the same run.
+ * Returns NULL only if nothing at all could be loaded (the reason is in diags). */
+struct config *config_load(const struct config_request *request, const struct registry *registry,
+			   struct diags *diags);
+
+/* A single text in memory, for tests and tools; name stands for the file in messages. */
 struct config *config_load_text(const char *name, const char *text, size_t len,
 				const struct registry *registry,
 				const struct config_settings *settings, struct diags *diags);
@@ -194,14 +249,59 @@ void config_free(struct config *config);
 
 const struct vm_config *config_vm(const struct config *config);
 
+/* Calls fn for every option that has a value, written or default: the top level's, then those of
+ * memory, boot and devices, mappings inside included. choice: the entry that it belongs to, NULL at
+ * the top level. member: the option's member in its C struct. Stops when fn returns non-zero, and
+ * returns that. */
+typedef int (*config_option_fn)(void *arg, const struct config_choice *choice,
+				const struct option *option, const void *member,
+				const struct node *node);
+int config_each_option(const struct vm_config *vm, config_option_fn fn, void *arg);
+
+/* Whether the disk image of this entry is written: none of disk->unwritten_if is true. */
+bool config_disk_written(const struct config_choice *choice, const struct option_disk *disk);
+
 /* Prints the effective configuration, defaults and all, as YAML that loads back to the same VM.
  * Paths are printed absolute, so that the output works in any directory. */
 void config_print(const struct config *config, FILE *out);
 
+/* Prints every effective value with its origin; path (as --set has it; NULL: all) limits it to what
+ * is below. -ENOENT, after a diagnostic about the path, if there is nothing. */
+int config_explain(struct config *config, const char *path, FILE *out, enum diag_format format);
+
+/* ---- The language: rows in words ---------------------------------------------------------- */
+
 /* The row of the file's top level, for `devices`, schema and manual pages. */
 const struct config_type *config_vm_type(void);
 
+/* The i-th type that an OPTION_CHOICE or OPTION_CHOICES of the top level has, or NULL. */
+const struct config_type *config_choice_type(const struct registry *registry,
+					     const struct option *option, size_t i);
+
+/* The words that an option takes, NULL-terminated: an OPTION_ENUM's, or the backends. NULL: it
+ * isn't a matter of words. */
+const char *const *config_option_words(const struct option *option);
+
+/* What values an option takes, in a user's terms: "size, at least 4K, a multiple of 4K". */
+const char *config_values_text(const struct option *option, char *buf, size_t len);
+#define CONFIG_VALUES_MAX 256
+
+/* The config language as JSON Schema, draft 2020-12, made from the rows. */
+void config_schema(const struct registry *registry, FILE *out);
+
 /* The memory kinds, by enum memory_kind; *n is how many. */
 const struct config_type *const *config_memory_types(size_t *n);
+
+/* ---- Other files -------------------------------------------------------------------------- */
+
+/* A YAML file that is no config, as a tree: read with the same care, and with no rows behind it.
+ * `what` names its purpose in messages ("a lock file"). NULL after diagnostics. */
+struct config_tree;
+struct config_tree *config_tree_load(const char *path, const char *what, struct diags *diags);
+const struct node *config_tree_root(const struct config_tree *tree);
+void config_tree_free(struct config_tree *tree);
+
+/* Prints a text as a YAML value, in double quotes, escaped. 0, or -ENOMEM with nothing printed. */
+int config_print_text(const char *text, FILE *out);
 
 #endif

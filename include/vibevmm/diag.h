@@ -61,6 +61,18 @@ size_t diags_errors(const struct diags *diags);
 /* STATUS_OK without errors; STATUS_NOINPUT if all errors are missing files; else STATUS_CONFIG. */
 int diags_status(const struct diags *diags);
 
+/* An error or warning as it was added. The texts belong to the diags. */
+struct diag_item {
+	enum diag_level level;
+	const char *file; /* NULL: no place */
+	uint32_t line, column, length;
+	const char *text;
+};
+
+/* Calls fn for each error and warning that is kept, in the order of diags_print. */
+void diags_each(const struct diags *diags, void (*fn)(void *arg, const struct diag_item *item),
+		void *arg);
+
 /* Prints everything, sorted by source (in order of first appearance), line and column. Text as in
  * DESIGN section 5, coloured if `colour`; JSON as one array of objects {level, file, line, column,
  * length, message, notes: [...], help: [...]}. */

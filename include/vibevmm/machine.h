@@ -15,15 +15,41 @@
 /* All device types and boot formats of this build. */
 const struct registry *machine_registry(void);
 
-/* The backend that the config asks for ("auto": the first of its arch), without probing it. NULL if
- * this build has none. */
+/* The backend that the config asks for, without probing it; this build may not have its code. NULL
+ * if there is none of that name. */
 const struct hv_backend *machine_backend(const struct vm_config *config);
 
 /* Load and plan in one step, as validate, plan and run need it: plan against the most the config's
  * backend can do. Sets *config and *plan also after errors, as far as they came; both may be
  * NULL. Free the plan before the config. */
-void machine_plan(const char *path, const struct config_settings *settings, struct diags *diags,
-		  struct config **config, struct plan **plan);
+void machine_plan(const struct config_request *request, struct diags *diags, struct config **config,
+		  struct plan **plan);
+
+struct findings; /* finding.h */
+
+/* Whether this host is ready: what it has for VMs in general; and, for one VM, what each line of
+ * its config needs and whether it is there, in the order of the lines. They open nothing for
+ * longer than the question takes. */
+void machine_doctor_host(struct findings *findings);
+void machine_doctor_vm(const struct plan *plan, struct findings *findings);
+
+/* ---- Lock files ----------------------------------------------------------------------------- */
+
+/* Called now and then while files are hashed: bytes of all files so far, and in all. */
+typedef void (*machine_progress_fn)(void *arg, const char *path, uint64_t done, uint64_t total);
+
+/* The lock file of a config: its name with .lock in the place of .yaml. 0 or -ENAMETOOLONG. */
+int machine_lock_path(const char *config, char *buf, size_t len);
+
+/* Writes size and SHA-256 of every file that the config names into a lock file; how many there
+ * are. -EINVAL if one can't be read (then diags has it), or another -errno with err filled. */
+int machine_lock_write(const struct vm_config *vm, const char *lock, machine_progress_fn progress,
+		       void *arg, struct diags *diags, struct err *err);
+
+/* Reports to diags every file that is not as the lock file has it. 0, -EINVAL after a diagnostic,
+ * or another -errno with err filled. */
+int machine_lock_check(const struct vm_config *vm, const char *lock, machine_progress_fn progress,
+		       void *arg, struct diags *diags, struct err *err);
 
 struct machine_options {
 	uint64_t timeout; /* ns; 0: none */

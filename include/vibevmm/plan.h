@@ -145,6 +145,10 @@ void plan_free(struct plan *plan);
 /* The table that `vibevmm plan` prints, or JSON. */
 void plan_print(const struct plan *plan, FILE *out, enum diag_format format);
 
+/* The same as a picture, an SVG document for eyes and browsers: the memory map to scale beside a
+ * row for each region, then ports, lines and inputs. 0, or -ENOMEM with nothing written. */
+int plan_print_svg(const struct plan *plan, FILE *out);
+
 /* ---- For boot formats and arches, during planning ---------------------------------------- */
 
 /* Reserves [start, start + size) of RAM for `name`. Reports to diags, at mark, if it wraps, isn't

@@ -49,10 +49,12 @@ static inline size_t utf8_check(const char *p, size_t len)
 	return i;
 }
 
-/* C0 and C1 controls, which no terminal should be sent. */
+/* What no terminal should be sent: C0 and C1 controls, and those that change the order in which the
+ * text around them is shown (Unicode Standard Annex 9, 2.1 to 2.4, marks excepted). */
 static inline bool utf8_is_control(uint32_t c)
 {
-	return c < 0x20 || (c >= 0x7f && c < 0xa0);
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069);
 }
 
 /* Columns that a character takes on a terminal: combining marks none, East Asian wide characters

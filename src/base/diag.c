@@ -67,8 +67,8 @@ void diags_free(struct diags *diags)
 
 /* ---- Text -------------------------------------------------------------------------------- */
 
-/* A copy that is safe to send to a terminal, on one line and in UTF-8: other bytes, and control
- * characters, become \xNN. NULL when out of memory. */
+/* A copy that is safe to send to a terminal, on one line and in UTF-8: other bytes become \xNN, and
+ * so do control characters, or \uNNNN. NULL when out of memory. */
 static char *sanitise(const char *text)
 {
 	size_t len = strlen(text), n;
@@ -83,6 +83,10 @@ static char *sanitise(const char *text)
 		if (n && !utf8_is_control(c)) {
 			memcpy(out, text + i, n);
 			out += n;
+			continue;
+		}
+		if (c >= 0x100) {
+			out += snprintf(out, 7, "\\u%04x", c); /* for three bytes */
 			continue;
 		}
 		n = 1;
@@ -140,7 +144,8 @@ static bool find_line(const struct mark *mark, const char **start, const char **
 		p += n ? n : 1;
 	}
 	*start = p;
-	while (p < stop && !line_break(p, stop))
+	/* A quick look first: lines may be long. */
+	while (p < stop && ((*p >= ' ' && *p <= '~') || !line_break(p, stop)))
 		p++;
 	*end = p;
 	while (p > *start && (p[-1] == ' ' || p[-1] == '\t'))
@@ -157,7 +162,7 @@ static void add_excerpt(struct item *item, const struct mark *mark)
 
 	if (!find_line(mark, &p, &end))
 		return;
-	for (const char *q = p; q < end; q += next_char(q, end, &c))
+	for (const char *q = p; q < end && chars <= EXCERPT_MAX; q += next_char(q, end, &c))
 		chars++;
 	if (chars > EXCERPT_MAX && caret > EXCERPT_MAX / 2)
 		from = caret - EXCERPT_MAX / 2;
@@ -390,6 +395,17 @@ static const char *name_of(const struct diags *diags, const struct item *item)
 	return item->source < diags->n_names ? diags->names[item->source] : NULL;
 }
 
+void diags_each(const struct diags *diags, void (*fn)(void *arg, const struct diag_item *item),
+		void *arg)
+{
+	for (size_t i = 0; i < diags->n; i++) {
+		const struct item *item = diags->items[i];
+
+		fn(arg, &(struct diag_item){ item->level, name_of(diags, item), item->line,
+					     item->column, item->length, words(item) });
+	}
+}
+
 static void print_text(const struct diags *diags, const struct item *item, FILE *out, bool colour)
 {
 	const char *on = colour ? levels[item->level].colour : "";
@@ -421,12 +437,12 @@ static void json_place(const struct diags *diags, const struct item *item, FILE 
 
 	fputs("\"file\": ", out);
 	if (name)
-		json_string(out, name);
+		json_quote(out, name);
 	else
 		fputs("null", out);
 	fprintf(out, ", \"line\": %u, \"column\": %u, \"length\": %u, \"message\": ", item->line,
 		item->column, item->length);
-	json_string(out, words(item));
+	json_quote(out, words(item));
 }
 
 static void print_json(const struct diags *diags, const struct item *item, FILE *out)
@@ -450,7 +466,7 @@ static void print_json(const struct diags *diags, const struct item *item, FILE 
 		if (item->children[i]->level != DIAG_HELP)
 			continue;
 		fputs(comma, out);
-		json_string(out, words(item->children[i]));
+		json_quote(out, words(item->children[i]));
 		comma = ", ";
 	}
 	fputs("]}", out);

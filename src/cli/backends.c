@@ -3,12 +3,11 @@
 
 #include "cli.h"
 
-static void print_caps(unsigned caps, bool present)
+static void print_caps(unsigned caps, const char *mark)
 {
 	for (unsigned bit = 1; bit <= caps && bit; bit <<= 1) {
 		if (caps & bit)
-			printf("  %-4s %s\n", present ? "yes" : "no",
-			       hv_cap_name((enum hv_cap)bit));
+			printf("  %-4s %s\n", mark, hv_cap_name((enum hv_cap)bit));
 	}
 }
 
@@ -29,6 +28,13 @@ static int backends(const struct cli_command *command, const struct cli_args *ar
 
 		printf("%s%s-%s: %s\n", i ? "\n" : "", row->name, hv_arch_name(row->arch),
 		       row->doc);
+		if (!row->probe) {
+			printf("  not in this build; at best: up to %u vCPU%s, %u address bits\n",
+			       row->caps.max_vcpus, row->caps.max_vcpus == 1 ? "" : "s",
+			       row->caps.phys_bits);
+			print_caps(row->caps.caps, "can");
+			continue;
+		}
 		if (row->probe(&caps, &err)) {
 			printf("  not usable here: %s\n", err.text);
 			continue;
@@ -36,11 +42,9 @@ static int backends(const struct cli_command *command, const struct cli_args *ar
 		status = STATUS_OK;
 		printf("  usable here: up to %u vCPUs, %u address bits\n", caps.max_vcpus,
 		       caps.phys_bits);
-		print_caps(caps.caps, true);
-		print_caps(row->caps.caps & ~caps.caps, false);
+		print_caps(caps.caps, "yes");
+		print_caps(row->caps.caps & ~caps.caps, "no");
 	}
-	if (!n)
-		printf("this build has no backend for %s\n", hv_arch_name(hv_host_arch()));
 	return status;
 }
 

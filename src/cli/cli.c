@@ -30,8 +30,7 @@ int cli_usage(const struct cli_command *command, const char *fmt, ...)
 	return STATUS_USAGE;
 }
 
-static int parse_format(const struct cli_command *command, const char *text,
-			enum diag_format *format)
+int cli_format(const struct cli_command *command, const char *text, enum diag_format *format)
 {
 	if (!text || !strcmp(text, "text"))
 		*format = DIAG_TEXT;
@@ -45,7 +44,7 @@ static int parse_format(const struct cli_command *command, const char *text,
 int cli_begin(const struct cli_command *command, const char *format, struct cli_session *session)
 {
 	enum log_level level;
-	int status = parse_format(command, format, &session->format);
+	int status = cli_format(command, format, &session->format);
 
 	if (status)
 		return status;
@@ -63,6 +62,61 @@ int cli_begin(const struct cli_command *command, const char *format, struct cli_
 	if (session->settings.log_level && !log_parse_level(session->settings.log_level, &level))
 		log_set_level(level);
 	return 0;
+}
+
+int cli_request(const struct cli_command *command, const struct cli_args *args, int i,
+		const struct cli_session *session, struct config_request *request)
+{
+	static const char usual[] = "vm.yaml";
+	bool boots = false;
+
+	*request = (struct config_request){
+		.path = i < args->n_files ? args->files[i] : NULL,
+		.changes = args->changes,
+		.n_changes = args->n_changes,
+		.settings = &session->settings,
+	};
+
+	for (size_t k = 0; k < args->n_changes; k++)
+		boots |= args->changes[k].flag->boots;
+	if (!request->path && !boots) {
+		request->path = !access(usual, F_OK) ? usual : NULL;
+		if (!request->path && !args->n_changes)
+			return cli_usage(command,
+					 "name a config file (there is no %s here), or what to "
+					 "boot: --kernel or --binary",
+					 usual);
+	}
+	return 0;
+}
+
+int cli_plan_file(const struct cli_command *command, const struct cli_args *args, int i,
+		  struct cli_session *session, struct config **config, struct plan **plan)
+{
+	struct config_request request;
+	int status = cli_request(command, args, i, session, &request);
+
+	*config = NULL;
+	*plan = NULL;
+	if (!status)
+		machine_plan(&request, session->diags, config, plan);
+	return status;
+}
+
+struct cli_flag cli_flag_at(const struct cli_command *command, size_t i)
+{
+	const struct config_flag *more = config_flags();
+	size_t n = 0;
+
+	while (command->flags && command->flags[n].name) {
+		if (n++ == i)
+			return command->flags[i];
+	}
+	if (!command->changes)
+		return (struct cli_flag){ 0 };
+	for (i -= n; more->name && i; i--)
+		more++;
+	return (struct cli_flag){ more->name, more->arg, more->doc };
 }
 
 int cli_report(const struct cli_session *session)

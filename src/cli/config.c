@@ -12,8 +12,9 @@ static int print_config(const struct cli_command *command, const struct cli_args
 
 	if (status)
 		return status;
-	machine_plan(args->files[0], &session.settings, session.diags, &config, &plan);
-	status = cli_report(&session);
+	status = cli_plan_file(command, args, 0, &session, &config, &plan);
+	if (!status)
+		status = cli_report(&session);
 	if (!status)
 		config_print(config, stdout);
 	plan_free(plan);
@@ -24,9 +25,9 @@ static int print_config(const struct cli_command *command, const struct cli_args
 
 const struct cli_command cli_config = {
 	.name = "config",
-	.args = "FILE",
+	.args = "[FILE]",
 	.doc = "Print the effective configuration, defaults and all",
-	.min_files = 1,
+	.changes = true,
 	.max_files = 1,
 	.run = print_config,
 };

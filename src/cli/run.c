@@ -6,9 +6,10 @@
 
 #include "cli.h"
 
-enum { FLAG_LOG, FLAG_STATS, FLAG_TIMEOUT };
+enum { FLAG_LOCKED, FLAG_LOG, FLAG_STATS, FLAG_TIMEOUT };
 
 static const struct cli_flag flags[] = {
+	[FLAG_LOCKED] = { "locked", NULL, "Refuse files that are not as `vibevmm lock` saw them" },
 	[FLAG_LOG] = { "log", "LEVEL", "0-4, or none, error, warn (default), info, debug" },
 	[FLAG_STATS] = { "stats", NULL, "Print exits, run time and accesses by device at the end" },
 	[FLAG_TIMEOUT] = { "timeout", "TIME",
@@ -61,15 +62,12 @@ static int build_and_run(const struct plan *plan, const struct machine_options *
 
 static int run(const struct cli_command *command, const struct cli_args *args)
 {
-	const char *path = args->n_files ? args->files[0] : "vm.yaml";
 	struct machine_options options;
 	struct cli_session session;
 	struct config *config;
 	struct plan *plan;
 	int status;
 
-	if (!args->n_files && access(path, F_OK))
-		return cli_usage(command, "name a config file (there is no vm.yaml here)");
 	status = cli_begin(command, NULL, &session);
 	if (status)
 		return status;
@@ -78,8 +76,11 @@ static int run(const struct cli_command *command, const struct cli_args *args)
 		cli_end(&session);
 		return status;
 	}
-	machine_plan(path, &session.settings, session.diags, &config, &plan);
-	status = cli_report(&session);
+	status = cli_plan_file(command, args, 0, &session, &config, &plan);
+	if (!status && args->values[FLAG_LOCKED] && !diags_errors(session.diags))
+		status = cli_lock_check(command, args, &session, config);
+	if (!status)
+		status = cli_report(&session);
 	if (!status)
 		status = build_and_run(plan, &options, args->values[FLAG_STATS] != NULL);
 	plan_free(plan);
@@ -93,6 +94,7 @@ const struct cli_command cli_run = {
 	.args = "[FILE]",
 	.doc = "Run the VM of FILE (default: vm.yaml) and end with its status",
 	.flags = flags,
+	.changes = true,
 	.max_files = 1,
 	.run = run,
 };

@@ -18,8 +18,8 @@ static int worse(int a, int b)
 /* As JSON: [{"file": ..., "status": ..., "diagnostics": [...]}, ...] */
 static void print_json(const char *file, const struct cli_session *session, bool first)
 {
-	printf("%s{\"file\": ", first ? "" : ",\n");
-	json_string(stdout, file);
+	printf("%s{\"file\": ", first ? "[\n" : ",\n");
+	json_quote(stdout, file);
 	printf(", \"status\": %d, \"diagnostics\": ", diags_status(session->diags));
 	diags_print(session->diags, stdout, DIAG_JSON, false);
 	printf("}");
@@ -27,10 +27,10 @@ static void print_json(const char *file, const struct cli_session *session, bool
 
 static int validate(const struct cli_command *command, const struct cli_args *args)
 {
-	int worst = STATUS_OK;
+	int worst = STATUS_OK, i = 0;
 	bool json = false;
 
-	for (int i = 0; i < args->n_files; i++) {
+	do {
 		struct cli_session session;
 		struct config *config;
 		struct plan *plan;
@@ -38,10 +38,12 @@ static int validate(const struct cli_command *command, const struct cli_args *ar
 
 		if (status)
 			return status;
+		status = cli_plan_file(command, args, i, &session, &config, &plan);
+		if (status) {
+			cli_end(&session);
+			return status;
+		}
 		json = session.format == DIAG_JSON;
-		if (json && i == 0)
-			printf("[\n");
-		machine_plan(args->files[i], &session.settings, session.diags, &config, &plan);
 		if (json)
 			print_json(args->files[i], &session, i == 0);
 		else
@@ -50,7 +52,7 @@ static int validate(const struct cli_command *command, const struct cli_args *ar
 		plan_free(plan);
 		config_free(config);
 		cli_end(&session);
-	}
+	} while (++i < args->n_files);
 	if (json)
 		printf("]\n");
 	return worst;
@@ -58,10 +60,10 @@ static int validate(const struct cli_command *command, const struct cli_args *ar
 
 const struct cli_command cli_validate = {
 	.name = "validate",
-	.args = "FILE...",
+	.args = "[FILE...]",
 	.doc = "Check files and report all mistakes; needs no hypervisor",
 	.flags = flags,
-	.min_files = 1,
+	.changes = true,
 	.max_files = 100000,
 	.run = validate,
 };

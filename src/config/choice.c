@@ -25,7 +25,7 @@ void choice_help(struct config *config, struct choices *choices)
 		diag_help(config->diags, "`vibevmm devices` lists them");
 }
 
-static int choice_find(const struct choices *choices, const char *name)
+int choice_find(const struct choices *choices, const char *name)
 {
 	for (uint32_t i = 0; i < choices->n; i++) {
 		if (!strcmp(choices->types[i]->name, name))
@@ -39,9 +39,15 @@ static void report_unknown_choice(struct config *config, struct choices *choices
 {
 	const char *const *names = choice_names(config, choices);
 	const char *near = names ? config_nearest(name, names) : NULL;
+	const struct config_flag *flag = layer_of(mark)->flag;
 
 	name = config_shown(config, name);
-	if (near) {
+	if (flag && flag->path) {
+		/* Not the user's word: --disk asks for it. */
+		diag_error(config->diags, mark, "unknown %s '%s'", choices->noun, name);
+		diag_help(config->diags, "this build has no such %s, which --%s needs",
+			  choices->noun, flag->name);
+	} else if (near) {
 		diag_error(config->diags, mark, "unknown %s '%s'; did you mean '%s'?",
 			   choices->noun, name, near);
 	} else {
@@ -78,8 +84,7 @@ static void report_several_keys(struct config *config, const struct choices *cho
 			  second->key, first->key);
 }
 
-/* `uart16550` and `uart16550:` become `uart16550: {}`. */
-static bool expand_bare(struct config *config, struct node *node)
+bool choice_expand_bare(struct config *config, struct node *node)
 {
 	struct node *options;
 
@@ -117,12 +122,15 @@ static bool report_type_as_value(struct config *config, const struct choices *ch
 static void help_scalar(struct config *config, const struct config_type *type,
 			const struct node *node)
 {
-	const struct option *o = type->options;
+	const struct option *only = NULL;
+	unsigned required = 0;
 
-	while (o && o->key && !o->required)
-		o++;
-	if (o && o->key && node->kind == NODE_SCALAR)
-		diag_help(config->diags, "write `%s: {%s: %s}`", type->name, o->key,
+	for (const struct option *o = type->options; o && o->key; o++) {
+		if (o->required && !required++)
+			only = o;
+	}
+	if (required == 1 && node->kind == NODE_SCALAR)
+		diag_help(config->diags, "write `%s: {%s: %s}`", type->name, only->key,
 			  config_shown(config, node->text));
 	else
 		option_help(config, type);
@@ -143,7 +151,7 @@ static bool normalise_choice(struct config *config, struct choices *choices, str
 		choice_help(config, choices);
 		return false;
 	}
-	if (!expand_bare(config, node))
+	if (!choice_expand_bare(config, node))
 		return false;
 	if (!node->n_children) {
 		diag_error(config->diags, node->mark, "{} names no %s", choices->noun);

@@ -35,8 +35,13 @@ static int open_regular(const char *path, const char *what, bool optional, struc
 			return -ENOENT;
 		if (errnum == ENOENT)
 			diag_missing_file(diags, mark, "there is no such file");
+		else if (errnum == ENXIO && !stat(path, &st) && S_ISSOCK(st.st_mode))
+			diag_missing_file(diags, mark, "this is a socket; %s is a regular file",
+					  what);
 		else
 			diag_missing_file(diags, mark, "can't open it: %s", strerror(errnum));
+		if (!*path)
+			diag_help(diags, "its name is empty: is a variable of your shell not set?");
 		if (errnum == ENOENT && path[0] == '-')
 			diag_help(diags, "options go before the file's name");
 		return -errnum;
@@ -46,7 +51,7 @@ static int open_regular(const char *path, const char *what, bool optional, struc
 				  kind_of_file(st.st_mode), what);
 		if (S_ISDIR(st.st_mode))
 			diag_help(diags, "name the file in it");
-		else if (!optional)
+		else if (!strcmp(what, "a config"))
 			diag_help(diags, "`-` reads it from standard input");
 		close(fd);
 		return -EINVAL;
@@ -106,13 +111,16 @@ int file_check_text(const struct source *source, struct diags *diags)
 		}
 	}
 	if (end == 0 && source->len >= 2 &&
-	    (!memcmp(source->text, "\xff\xfe", 2) || !memcmp(source->text, "\xfe\xff", 2)))
+	    (!memcmp(source->text, "\xff\xfe", 2) || !memcmp(source->text, "\xfe\xff", 2))) {
 		diag_error(diags, (struct mark){ .source = source }, "this file is in UTF-16");
-	else if (end == bad)
+		diag_help(diags, "save the file as UTF-8 text");
+	} else if (end == bad) {
 		diag_error(diags, mark, "the byte 0x%02x is not UTF-8", (uint8_t)source->text[end]);
-	else
+		diag_help(diags, "save the file as UTF-8 text");
+	} else {
 		diag_error(diags, mark, "a NUL byte; text files have none");
-	diag_help(diags, "save the file as UTF-8 text");
+		diag_help(diags, "is this the right file? It is to be UTF-8 text");
+	}
 	return -EINVAL;
 }
 

@@ -1,9 +1,7 @@
-/* load.c: the order of things: read, parse, (compose,) normalise, load; and the config object. */
+/* load.c: the order of things: read, compose, normalise, load; and the config object. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <vibevmm/utf8.h>
 
 #include "loader.h"
 
@@ -55,7 +53,7 @@ const char *config_shown(struct config *config, const char *text)
 
 /* ---- Defaults that are no constants ------------------------------------------------------ */
 
-static void set_default(struct config *config, const char *key, const char *text)
+static void set_default(struct config *config, const char *key, const char *text, const char *from)
 {
 	struct node *root = config->root, *node;
 
@@ -68,17 +66,21 @@ static void set_default(struct config *config, const char *key, const char *text
 	node->text = (char *)text;
 	node->len = strlen(text);
 	node->is_default = true;
+	node->from = from;
 	node_add(&config->arena, root, node);
 }
 
 /* "configs/hello.yaml": "hello" */
 static const char *name_of_file(struct config *config, const char *path)
 {
-	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot;
-	size_t len = strlen(base);
+	const char *slash, *base, *dot;
+	size_t len;
 
-	if (!strcmp(path, "-"))
+	if (!path || !strcmp(path, "-"))
 		return "vm";
+	slash = strrchr(path, '/');
+	base = slash ? slash + 1 : path;
+	len = strlen(base);
 	dot = strrchr(base, '.');
 	if (dot && dot > base && (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml")))
 		len = (size_t)(dot - base);
@@ -142,35 +144,35 @@ static bool is_bad(const struct node *root, const char *key)
 	return (node && node->bad) || option_misspelt(config_vm_type(), root, key);
 }
 
-/* From the text in config->source to config->vm. 0 or -errno after a diagnostic. */
-static int load(struct config *config, const char *path, const struct registry *registry)
+/* What the layers come to, with everything filled in that a user left to others. */
+static void complete(struct config *config, const struct config_request *request)
 {
-	const struct config_settings *settings = config->settings;
-	struct mark whole = { .source = &config->source };
-	const char *slash = strrchr(path, '/');
+	const struct config_settings *settings = request->settings;
+
+	flags_apply(config, request);
+	variables_expand_all(config, config->root);
+	variables_warn(config);
+	config->arch = find_arch(config->root);
+	flags_follow(config);
+	if (settings && settings->backend)
+		set_default(config, "backend", settings->backend,
+			    arena_printf(&config->arena, "default of the host settings %s",
+					 settings->file ? settings->file : ""));
+	set_default(config, "arch", hv_arch_name(hv_host_arch()), "this host");
+	set_default(config, "name", name_of_file(config, request->path),
+		    request->path && strcmp(request->path, "-") ? "the file's name" : NULL);
+}
+
+/* From config->root to config->vm. 0 or -errno after a diagnostic. */
+static int load(struct config *config, const struct config_request *request)
+{
 	struct node *name;
 	int ret = -EINVAL;
 
-	if (utf8_check(path, strlen(path)) != strlen(path)) {
-		diag_error(config->diags, whole, "the name of the file is not UTF-8");
-		diag_help(config->diags, "rename it or its directory");
-		return -EINVAL;
-	}
-	config->directory =
-		slash ? arena_copy(&config->arena, path, (size_t)(slash + 1 - path)) : "";
-	config->root = tree_parse(&config->arena, &config->source, config->diags);
-	if (!config->root || !make_choices(config, registry))
+	if (!config->root)
 		goto out;
-
-	/* Composition belongs here: `extends`, --set and variables turn several trees into one,
-	 * with each node keeping its own marks. The settings are the lowest layer. */
-
-	if (config->root->kind == NODE_MAP) {
-		set_default(config, "backend", settings ? settings->backend : NULL);
-		config->arch = find_arch(config->root);
-		set_default(config, "arch", hv_arch_name(hv_host_arch()));
-		set_default(config, "name", name_of_file(config, path));
-	}
+	if (config->root->kind == NODE_MAP)
+		complete(config, request);
 	config_normalise(config);
 	if (config->arena.failed || config->root->kind != NODE_MAP)
 		goto out;
@@ -186,42 +188,46 @@ static int load(struct config *config, const char *path, const struct registry *
 	config->vm->root = config->root;
 out:
 	if (config->arena.failed) {
-		diag_error(config->diags, whole, out_of_memory);
+		diag_error(config->diags, (struct mark){ .source = &config->top->source },
+			   out_of_memory);
 		return -ENOMEM;
 	}
 	return ret;
 }
 
-static struct config *config_new(const char *name, const struct config_settings *settings,
-				 struct diags *diags)
+static struct config *config_new(const char *name, const struct config_request *request,
+				 const struct registry *registry, struct diags *diags)
 {
 	struct config *config = calloc(1, sizeof(*config));
 
-	if (!config) {
-		diag_error(diags, MARK_NONE, out_of_memory);
-		return NULL;
+	if (config) {
+		config->settings = request->settings;
+		config->diags = diags;
+		config->top = layer_new(config, name, NULL);
 	}
-	config->settings = settings;
-	config->diags = diags;
-	config->source.name = arena_copy(&config->arena, name, strlen(name));
-	if (!config->source.name) {
-		diag_error(diags, MARK_NONE, out_of_memory);
-		config_free(config);
-		return NULL;
-	}
-	return config;
+	if (config && config->top && make_choices(config, registry))
+		return config;
+	diag_error(diags, MARK_NONE, out_of_memory);
+	config_free(config);
+	return NULL;
 }
 
-struct config *config_load(const char *path, const struct registry *registry,
-			   const struct config_settings *settings, struct diags *diags)
+struct config *config_load(const struct config_request *request, const struct registry *registry,
+			   struct diags *diags)
 {
-	const char *name = strcmp(path, "-") ? path : "<stdin>";
-	struct config *config = config_new(name, settings, diags);
+	const char *path = request->path;
+	const char *name = !path ? "command line" : strcmp(path, "-") ? path : "<stdin>";
+	struct config *config = config_new(name, request, registry, diags);
 
 	if (!config)
 		return NULL;
-	if (file_read(path, "a config", FILE_MAX_SIZE, false, &config->source, diags) ||
-	    load(config, path, registry)) {
+	flags_define(config, request);
+	if (path)
+		config->root = layer_read(config, config->top, path);
+	else
+		config->root = node_new(&config->arena, NODE_MAP,
+					(struct mark){ .source = &config->top->source });
+	if (load(config, request)) {
 		config_free(config);
 		return NULL;
 	}
@@ -232,13 +238,14 @@ struct config *config_load_text(const char *name, const char *text, size_t len,
 				const struct registry *registry,
 				const struct config_settings *settings, struct diags *diags)
 {
-	struct config *config = config_new(name, settings, diags);
+	const struct config_request request = { .path = name, .settings = settings };
+	struct config *config = config_new(name, &request, registry, diags);
 	struct mark whole = MARK_NONE;
 	char *copy;
 
 	if (!config)
 		return NULL;
-	whole.source = &config->source;
+	whole.source = &config->top->source;
 	copy = malloc(len + 1);
 	if (!copy || len > FILE_MAX_SIZE) {
 		diag_error(diags, whole, "%s", copy ? "longer than 1 MiB" : out_of_memory);
@@ -247,11 +254,9 @@ struct config *config_load_text(const char *name, const char *text, size_t len,
 	}
 	memcpy(copy, text, len);
 	copy[len] = 0;
-	config->source.text = copy;
-	config->source.len = len;
-	if (file_check_text(&config->source, diags) || load(config, name, registry))
-		goto fail;
-	return config;
+	config->root = layer_take(config, config->top, name, copy, len);
+	if (!load(config, &request))
+		return config;
 fail:
 	config_free(config);
 	return NULL;
@@ -261,7 +266,7 @@ void config_free(struct config *config)
 {
 	if (!config)
 		return;
-	free((char *)config->source.text);
+	layers_free(config->layers);
 	arena_free(&config->arena);
 	free(config);
 }

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <vibevmm/bytes.h>
+
 #include "loader.h"
 
 #define WORD_MAX 48
@@ -46,14 +48,51 @@ static unsigned distance(const char *a, size_t n, const char *b, size_t m)
 	return last[m];
 }
 
+/* What other programs call it. */
+static const char *const other_names[][2] = {
+	{ "amd64", "x86_64" },	   { "x64", "x86_64" },
+	{ "aarch64", "arm64" },	   { "armv8", "arm64" },
+	{ "cpu", "vcpus" },	   { "cores", "vcpus" },
+	{ "smp", "vcpus" },	   { "ram", "memory" },
+	{ "accel", "backend" },	   { "hypervisor", "backend" },
+	{ "address", "at" },	   { "addr", "at" },
+	{ "base", "at" },	   { "start", "at" },
+	{ "length", "size" },	   { "len", "size" },
+	{ "io", "port" },	   { "iobase", "port" },
+	{ "interrupt", "irq" },	   { "gsi", "irq" },
+	{ "image", "file" },	   { "binary", "file" },
+	{ "kernel", "file" },	   { "path", "file" },
+	{ "name", "id" },	   { "label", "id" },
+	{ "serial", "uart16550" }, { "com1", "uart16550" },
+	{ "cmos", "rtc" },	   { "isa-debug-exit", "debug-exit" },
+	{ "1", "true" },	   { "0", "false" },
+	{ "enabled", "true" },	   { "disabled", "false" },
+	{ "enable", "true" },	   { "disable", "false" },
+	{ "16", "real" },	   { "32", "protected" },
+	{ "64", "long" },
+};
+
+static const char *find_other_name(const char *text, const char *const *words)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(other_names); i++) {
+		if (strcasecmp(text, other_names[i][0]) != 0)
+			continue;
+		for (size_t k = 0; words[k]; k++) {
+			if (!strcmp(words[k], other_names[i][1]))
+				return words[k];
+		}
+	}
+	return NULL;
+}
+
 const char *config_nearest(const char *text, const char *const *words)
 {
 	size_t len = strlen(text);
-	const char *best = NULL;
+	const char *best = find_other_name(text, words);
 	unsigned least_so_far = WORD_MAX;
 
-	if (!len || len > WORD_MAX)
-		return NULL;
+	if (best || !len || len > WORD_MAX)
+		return best;
 	for (; *words; words++) {
 		size_t n = strlen(*words), longer = n > len ? n : len, shorter = n < len ? n : len;
 		unsigned limit = longer < 3 ? 0 : (unsigned)(longer + 1) / 3, d;

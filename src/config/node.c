@@ -11,6 +11,7 @@ struct node *node_new(struct arena *arena, enum node_kind kind, struct mark mark
 	if (node) {
 		node->kind = kind;
 		node->mark = node->key_mark = mark;
+		arena->nodes++;
 	}
 	return node;
 }
@@ -33,6 +34,23 @@ bool node_add(struct arena *arena, struct node *parent, struct node *child)
 	}
 	parent->children[parent->n_children++] = child;
 	return true;
+}
+
+void node_put(struct arena *arena, struct node *parent, const struct node *before,
+	      struct node *child)
+{
+	uint32_t kept = 0;
+
+	if (!before)
+		node_add(arena, parent, child);
+	for (uint32_t i = 0; before && i < parent->n_children; i++) {
+		if (parent->children[i] != before)
+			parent->children[kept++] = parent->children[i];
+		else if (child)
+			parent->children[kept++] = child;
+	}
+	if (before)
+		parent->n_children = kept;
 }
 
 bool node_is_null(const struct node *node)

@@ -84,8 +84,10 @@ static const char *const *type_keys(struct config *config, const struct config_t
 
 	while (o && o[n].key)
 		n++;
-	keys = arena_alloc(&config->arena, (n + 1) * sizeof(*keys));
+	keys = arena_alloc(&config->arena, (n + 2) * sizeof(*keys));
 	n = 0;
+	if (keys && type == config_vm_type())
+		keys[n++] = "extends"; /* no option: layer.c takes it */
 	for (; keys && o && o->key; o++) {
 		/* Alternatives come one behind the other. */
 		if (option_exists(config, o) && (!n || strcmp(keys[n - 1], o->key)))
@@ -134,6 +136,48 @@ const struct option *option_match(const struct config_type *type, const struct n
 	return first;
 }
 
+/* A device, a boot format or a memory kind at the top level: where it belongs. */
+static bool help_misplaced(struct config *config, struct node *child)
+{
+	static const struct {
+		const char *key, *before, *behind;
+	} places[TABLE_COUNT] = {
+		[TABLE_MEMORY] = { "memory", "put `- ", ": {...}` into the list `memory:`" },
+		[TABLE_BOOT] = { "boot", "write `boot: {", ": {...}}`" },
+		[TABLE_DEVICES] = { "devices", "put `- ", ": {...}` into the list `devices:`" },
+	};
+
+	for (unsigned t = 0; t < TABLE_COUNT; t++) {
+		const struct choices *choices = &config->choices[t];
+
+		for (uint32_t i = 0; i < choices->n; i++) {
+			const char *name = choices->types[i]->name;
+
+			if (strcmp(name, child->key) != 0)
+				continue;
+			diag_help(config->diags, "this is a %s: %s%s%s", choices->noun,
+				  places[t].before, name, places[t].behind);
+			child->canon = places[t].key;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* `port 1`, `port:1`: whether the key begins with an option. */
+static bool help_blank(struct config *config, const struct config_type *type, const char *key)
+{
+	size_t len = strcspn(key, ": ");
+	const char *first = key[len] ? arena_copy(&config->arena, key, len) : NULL;
+	const char *rest = key + len + strspn(key + len, ": ");
+
+	if (!first || !registry_option(type, first))
+		return false;
+	diag_help(config->diags, "between key and value stand a ':' and a blank: `%s: %s`", first,
+		  *rest ? config_shown(config, rest) : "...");
+	return true;
+}
+
 /* The likely meaning goes into child->canon: whoever looks for that option is not told as well that
  * it is missing. */
 static void report_unknown_option(struct config *config, const struct config_type *type,
@@ -151,10 +195,11 @@ static void report_unknown_option(struct config *config, const struct config_typ
 	else
 		diag_error(config->diags, child->key_mark, "unknown %s '%s'%s%s",
 			   top ? "key" : "option", key, top ? "" : " of ", top ? "" : type->name);
-	if (!near)
-		option_help(config, type);
 	child->canon = near;
 	child->bad = true;
+	if (!help_blank(config, type, child->key) && !near &&
+	    !(top && help_misplaced(config, child)))
+		option_help(config, type);
 }
 
 bool option_misspelt(const struct config_type *type, const struct node *node, const char *key)
@@ -185,7 +230,9 @@ static void report_shape(struct config *config, const struct config_type *type,
 	}
 	diag_error(config->diags, node_place(node), "%s takes %s, not %s",
 		   option_label(config, type, option->key), expects, node_kind_name(node));
-	if (list && node->kind == NODE_MAP && node->n_children)
+	if (list && option->kind == OPTION_SIZE && node_get(node, "size"))
+		diag_help(config->diags, "write the size alone, or `- ram:` with `at` and `size`");
+	else if (list && node->kind == NODE_MAP && node->n_children)
 		diag_help(config->diags, "write `- ` before '%s'",
 			  config_shown(config, node->children[0]->key));
 	else if (list)
@@ -268,6 +315,7 @@ bool normalise_map(struct config *config, struct node *node, const struct config
 	bool good = !node->bad;
 	uint32_t written = node->n_children;
 
+	option_rename(config, type, node);
 	for (uint32_t i = 0; i < written; i++) {
 		struct node *child = node->children[i];
 		const struct option *option = option_match(type, child);

@@ -77,6 +77,8 @@ static const char *why_no_unit(enum option_kind kind, const char *rest, bool hex
 {
 	if (*rest == '.')
 		return "fractions are not read: use the next smaller unit, as in 1536M for 1.5G";
+	if (strchr(rest, '#'))
+		return "a comment needs a blank before its '#': separate it from the number";
 	if (*rest == '_')
 		return "a '_' stands between two digits only: take it out";
 	if (*rest == ',')
@@ -187,6 +189,20 @@ static bool hint_octal(enum option_kind kind, const char *text, char *buf, size_
 	return true;
 }
 
+/* 3f8: 0x3f8. But 1e3 is no hex number without its x, and 4B is a size. */
+static bool hint_hex(enum option_kind kind, const char *text, char *buf, size_t len)
+{
+	char candidate[24];
+	size_t digits = strspn(text, "0123456789abcdefABCDEF");
+
+	if ((kind != OPTION_UINT && kind != OPTION_ADDR) || text[0] == '0' || !digits ||
+	    digits > 16 || text[digits] || !strpbrk(text, "abcdfABCDF"))
+		return false;
+	snprintf(candidate, sizeof(candidate), "0x%s", text);
+	snprintf(buf, len, "write %s, if this is meant in hex", candidate);
+	return reads(kind, candidate);
+}
+
 /* 1.5G: 1536M. */
 static bool hint_fraction(enum option_kind kind, const char *text, char *buf, size_t len)
 {
@@ -211,10 +227,11 @@ static bool hint_fraction(enum option_kind kind, const char *text, char *buf, si
 
 bool number_hint(enum option_kind kind, const char *text, char *buf, size_t len)
 {
-	char clean[40] = { 0 }, shorter[40];
+	char clean[40] = { 0 }, shorter[sizeof(clean) + 1];
 	size_t n = 0, digits;
 
-	if (hint_octal(kind, text, buf, len) || hint_fraction(kind, text, buf, len))
+	if (hint_octal(kind, text, buf, len) || hint_fraction(kind, text, buf, len) ||
+	    hint_hex(kind, text, buf, len))
 		return true;
 	/* Take out what people put into numbers, then see whether it reads. */
 	for (const char *p = text; *p; p++) {
@@ -230,9 +247,12 @@ bool number_hint(enum option_kind kind, const char *text, char *buf, size_t len)
 	digits = strspn(clean, "0123456789");
 	if (!digits)
 		return false;
+	for (; digits > 1 && clean[0] == '0'; digits--)
+		memmove(clean, clean + 1, n--); /* 010: not octal */
 	if (kind == OPTION_DURATION && !clean[digits]) {
-		snprintf(buf, len, "write %sms, %ss or %sm", clean, clean, clean);
-		return true;
+		snprintf(shorter, sizeof(shorter), "%sm", clean);
+		snprintf(buf, len, "write %sms, %ss or %s", clean, clean, shorter);
+		return reads(kind, shorter);
 	}
 	if (is_size(kind) && clean[digits] && strchr("kmgtKMGT", clean[digits])) {
 		clean[digits] = (char)toupper((unsigned char)clean[digits]);
@@ -272,6 +292,26 @@ const char *config_size_text(uint64_t size, char *buf, size_t len)
 			 size_units[i - 1].name);
 	else
 		snprintf(buf, len, "%" PRIu64, size);
+	return buf;
+}
+
+const char *config_size_rough(uint64_t size, char *buf, size_t len)
+{
+	static const char units[] = "KMGT";
+	double value = (double)size;
+	uint64_t tenths;
+	unsigned i = 0;
+
+	for (; value >= 1024 && i < sizeof(units) - 1; i++)
+		value /= 1024;
+	tenths = (uint64_t)(value * 10 + 0.5);
+	if (!i)
+		snprintf(buf, len, "%" PRIu64 " byte%s", size, size == 1 ? "" : "s");
+	else if (tenths < 1000 && tenths % 10)
+		snprintf(buf, len, "%" PRIu64 ".%u%c", tenths / 10, (unsigned)(tenths % 10),
+			 units[i - 1]);
+	else
+		snprintf(buf, len, "%" PRIu64 "%c", (tenths + 5) / 10, units[i - 1]);
 	return buf;
 }
 

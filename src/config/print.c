@@ -38,62 +38,68 @@ static bool is_special(const char *s)
 }
 
 /* Without quotes if nobody can misread it. */
-static void print_string(struct printer *p, const char *s)
+static void add_string(struct text *text, const char *s, size_t len)
 {
-	size_t len = strlen(s);
 	bool plain = isalpha((unsigned char)*s) || *s == '/' || *s == '_';
 
 	for (size_t i = 0; i < len && plain; i++)
 		plain = isalnum((unsigned char)s[i]) || strchr("/_.=,+@-", s[i]) ||
 			(s[i] == ' ' && i + 1 < len && s[i + 1] != ' ');
 	if (plain && !is_special(s))
-		text_add(&p->text, s, len);
+		text_add(text, s, len);
 	else
-		text_add_quoted(&p->text, s, len);
+		text_add_quoted(text, s, len);
 }
 
-static void print_path(struct printer *p, const char *path)
-{
-	struct text joined = { 0 };
-
-	if (path[0] == '/' || !p->directory) {
-		print_string(p, path);
-		return;
-	}
-	text_adds(&joined, p->directory);
-	text_adds(&joined, "/");
-	text_add(&joined, path, strlen(path) + 1);
-	if (joined.failed)
-		p->text.failed = true;
-	else
-		print_string(p, joined.p);
-	free(joined.p);
-}
-
-static void print_scalar(struct printer *p, const struct option *option, const struct node *node)
+void print_value(struct text *text, const char *directory, const struct option *option,
+		 const struct node *node, bool yaml)
 {
 	/* Ports and the like are printed in hex where they were written so, sizes never. */
-	bool hex = option->kind == OPTION_UINT && number_is_hex(node->text);
+	bool hex = option->kind == OPTION_UINT && number_is_hex(node->text), quoted = yaml;
 	const char *canon = node->canon;
 	char number[NUMBER_TEXT_MAX];
+	struct text value = { 0 };
 
 	switch (option->kind) {
-	case OPTION_STRING:
-		print_string(p, canon);
-		break;
 	case OPTION_PATH:
-		print_path(p, canon);
+		if (canon[0] != '/' && directory) {
+			text_adds(&value, directory);
+			text_adds(&value, "/");
+		}
 		break;
-	case OPTION_BOOL:
-		text_adds(&p->text, canon);
+	case OPTION_STRING:
 		break;
 	case OPTION_ENUM:
-		print_string(p, option->words[strtoul(canon, NULL, 10)]);
+		canon = option->words[strtoul(canon, NULL, 10)];
+		break;
+	case OPTION_BOOL:
+		quoted = false;
 		break;
 	default:
-		text_adds(&p->text, number_text(option->kind, strtoull(canon, NULL, 10), hex,
-						number, sizeof(number)));
+		quoted = false;
+		canon = number_text(option->kind, strtoull(canon, NULL, 10), hex, number,
+				    sizeof(number));
 	}
+	text_add(&value, canon, strlen(canon) + 1);
+	if (value.failed)
+		text->failed = true;
+	else if (quoted)
+		add_string(text, value.p, value.len - 1);
+	else
+		text_add(text, value.p, value.len - 1);
+	free(value.p);
+}
+
+/* The same with each '$' doubled: what is printed is read again. */
+static void print_scalar(struct printer *p, const struct option *option, const struct node *node)
+{
+	struct text text = { 0 };
+
+	print_value(&text, p->directory, option, node, true);
+	p->text.failed |= text.failed;
+	for (size_t i = 0; i < text.len && !text.failed; i++)
+		text_add(&p->text, text.p[i] == '$' ? "$$" : &text.p[i], text.p[i] == '$' ? 2 : 1);
+	free(text.p);
 }
 
 static void print_map(struct printer *p, const struct config_type *type, const struct node *map,
@@ -109,7 +115,7 @@ static void print_choice(struct printer *p, enum choice_table table, const struc
 
 	while (strcmp(choices->types[i]->name, options->key) != 0)
 		i++;
-	print_string(p, options->key);
+	add_string(&p->text, options->key, strlen(options->key));
 	text_adds(&p->text, ":");
 	print_map(p, choices->types[i], options, depth);
 }
@@ -153,7 +159,7 @@ static void print_map(struct printer *p, const struct config_type *type, const s
 			text_adds(&p->text, "\n");
 		empty = false;
 		indent(p, depth);
-		print_string(p, o->key);
+		add_string(&p->text, o->key, strlen(o->key));
 		text_adds(&p->text, ":");
 		if (o->kind == OPTION_MAP) {
 			print_map(p, o->type, child, depth + 1);

@@ -9,7 +9,7 @@
 
 void text_add(struct text *text, const char *s, size_t len)
 {
-	if (text->failed)
+	if (text->failed || !len)
 		return;
 	if (text->cap - text->len < len) {
 		size_t cap = text->cap ? text->cap : 4096;

@@ -105,6 +105,7 @@ static void take_key(struct builder *b, char *key, size_t len, struct mark mark,
 		frame->drop = frame->node->bad = true;
 	} else if (strlen(key) != len) {
 		diag_error(b->diags, mark, "a NUL character in a key");
+		diag_help(b->diags, "delete the \\0: no text here can hold one");
 		frame->drop = frame->node->bad = true;
 	} else if (first) {
 		diag_error(b->diags, mark, "'%.64s' is given twice", key);
@@ -112,6 +113,24 @@ static void take_key(struct builder *b, char *key, size_t len, struct mark mark,
 		diag_help(b->diags, "delete one of them");
 		frame->drop = frame->node->bad = true;
 	}
+}
+
+/* Whether there is room for one more value; if not, reports it at mark. */
+static bool may_grow(struct builder *b, struct mark mark)
+{
+	const struct frame *frame = top(b);
+
+	if (frame && frame->node->kind == NODE_SEQ && frame->node->n_children == TREE_MAX_ENTRIES) {
+		diag_error(b->diags, mark, "more than %d entries in one list", TREE_MAX_ENTRIES);
+		diag_help(b->diags, "is this the right file?");
+		return false;
+	}
+	if (b->arena->nodes >= TREE_MAX_NODES) {
+		diag_error(b->diags, mark, "more than %d values in one config", TREE_MAX_NODES);
+		diag_help(b->diags, "is this the right file?");
+		return false;
+	}
+	return true;
 }
 
 static int on_scalar(struct builder *b, const yaml_event_t *event)
@@ -130,11 +149,14 @@ static int on_scalar(struct builder *b, const yaml_event_t *event)
 		if (top(b)->node->n_children >= TREE_MAX_KEYS) {
 			diag_error(b->diags, mark, "more than %d keys in one mapping",
 				   TREE_MAX_KEYS);
+			diag_help(b->diags, "is this the right file?");
 			return -1;
 		}
 		take_key(b, text, len, mark, plain);
 		return 0;
 	}
+	if (!may_grow(b, mark))
+		return -1;
 	node = node_new(b->arena, NODE_SCALAR, mark);
 	if (!node)
 		return -1;
@@ -153,8 +175,11 @@ static int on_scalar(struct builder *b, const yaml_event_t *event)
 static int on_alias(struct builder *b, const yaml_event_t *event)
 {
 	struct mark mark = span(b, &event->start_mark, &event->end_mark);
-	struct node *node = node_new(b->arena, NODE_SCALAR, mark);
+	struct node *node;
 
+	if (!may_grow(b, mark))
+		return -1;
+	node = node_new(b->arena, NODE_SCALAR, mark);
 	diag_error(b->diags, mark, "aliases (*%.32s) are not taken",
 		   (const char *)event->data.alias.anchor);
 	diag_help(b->diags, "write the value out; a text that begins with '*' needs quotes");
@@ -183,8 +208,11 @@ static int on_start(struct builder *b, const yaml_event_t *event, enum node_kind
 	}
 	if (b->depth == TREE_MAX_DEPTH) {
 		diag_error(b->diags, mark, "nested more than %d deep", TREE_MAX_DEPTH);
+		diag_help(b->diags, "no config needs so many levels: is there a bracket too many?");
 		return -1;
 	}
+	if (!may_grow(b, mark))
+		return -1;
 	node = node_new(b->arena, kind, mark);
 	if (!node)
 		return -1;
@@ -193,17 +221,25 @@ static int on_start(struct builder *b, const yaml_event_t *event, enum node_kind
 	return 0;
 }
 
+static int on_document(struct builder *b, struct mark mark)
+{
+	if (!b->documents++)
+		return 0;
+	if (node_is_null(b->root)) {
+		diag_error(b->diags, mark, "a second document begins here, behind an empty one");
+		diag_help(b->diags, "delete the line, or the '---' before it");
+		return -1;
+	}
+	diag_error(b->diags, mark, "a second document begins here; a file is one VM");
+	diag_help(b->diags, "put it into a file of its own");
+	return 1;
+}
+
 static int on_event(struct builder *b, const yaml_event_t *event)
 {
 	switch (event->type) {
 	case YAML_DOCUMENT_START_EVENT:
-		if (b->documents++) {
-			diag_error(b->diags, span(b, &event->start_mark, &event->end_mark),
-				   "a second document begins here; a file is one VM");
-			diag_help(b->diags, "put it into a file of its own");
-			return 1;
-		}
-		return 0;
+		return on_document(b, span(b, &event->start_mark, &event->end_mark));
 	case YAML_SCALAR_EVENT:
 		return on_scalar(b, event);
 	case YAML_ALIAS_EVENT:
@@ -254,10 +290,11 @@ static int refuse_directives(const struct source *source, struct diags *diags)
 	return 0;
 }
 
-struct node *tree_parse(struct arena *arena, const struct source *source, struct diags *diags)
+/* Parses the text, whose marks are those of the source. An empty one is an empty value. */
+static struct node *parse(struct arena *arena, const struct source *source, const char *text,
+			  size_t len, struct diags *diags)
 {
 	struct builder b = { .arena = arena, .source = source, .diags = diags };
-	size_t bom = source->len >= 3 && !memcmp(source->text, BOM, 3) ? 3 : 0;
 	int ret = 0;
 
 	if (refuse_directives(source, diags))
@@ -267,8 +304,7 @@ struct node *tree_parse(struct arena *arena, const struct source *source, struct
 		return NULL;
 	}
 	yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&b.parser, (const unsigned char *)source->text + bom,
-				     source->len - bom);
+	yaml_parser_set_input_string(&b.parser, (const unsigned char *)text, len);
 	while (!ret) {
 		yaml_event_t event;
 
@@ -283,12 +319,44 @@ struct node *tree_parse(struct arena *arena, const struct source *source, struct
 	yaml_parser_delete(&b.parser);
 	if (ret < 0 || arena->failed)
 		return NULL;
-	if (!b.root || node_is_null(b.root)) {
+	if (b.root)
+		return b.root;
+	b.root = node_new(arena, NODE_SCALAR, (struct mark){ .source = source });
+	if (b.root) {
+		b.root->text = (char *)"";
+		b.root->plain = true;
+	}
+	return b.root;
+}
+
+struct node *tree_parse(struct arena *arena, const struct source *source, struct diags *diags)
+{
+	size_t bom = source->len >= 3 && !memcmp(source->text, BOM, 3) ? 3 : 0;
+	struct node *root = parse(arena, source, source->text + bom, source->len - bom, diags);
+
+	if (!root)
+		return NULL;
+	if (node_is_null(root)) {
 		diag_error(diags, (struct mark){ .source = source }, "the file is empty");
 		diag_help(
 			diags,
 			"a config has at least `boot:`, such as `boot: {elf: {file: guest.elf}}`");
 		return NULL;
 	}
-	return b.root;
+	return root;
+}
+
+struct node *tree_parse_rest(struct arena *arena, const struct source *source, size_t offset,
+			     struct diags *diags)
+{
+	char *text = arena_copy(arena, source->text, source->len);
+	size_t blanks = 0;
+
+	if (!text)
+		return NULL;
+	/* A blank for each character before it, so that columns are those of the whole. */
+	for (size_t i = 0; i < offset; i++)
+		blanks += ((unsigned char)text[i] & 0xc0) != 0x80;
+	memset(text + offset - blanks, ' ', blanks);
+	return parse(arena, source, text + offset - blanks, source->len - offset + blanks, diags);
 }

@@ -328,7 +328,7 @@ static const struct node *follow(const struct config *config, const struct compl
 static int report(struct config *config, const struct complaint *complaint, cyaml_err_t error)
 {
 	if (error == CYAML_ERR_OOM) {
-		diag_error(config->diags, (struct mark){ .source = &config->source },
+		diag_error(config->diags, (struct mark){ .source = &config->top->source },
 			   "out of memory");
 		return -ENOMEM;
 	}

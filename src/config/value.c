@@ -27,7 +27,7 @@ static const char *shown(const struct check *c)
 }
 
 /* The index of the node's text in words, or -1 after a diagnostic. */
-static int check_word(const struct check *c, const char *const *words, const char *help)
+static int check_word(const struct check *c, const char *const *words)
 {
 	struct diags *diags = c->config->diags;
 	const char *near;
@@ -42,13 +42,13 @@ static int check_word(const struct check *c, const char *const *words, const cha
 			   shown(c), near);
 	else
 		diag_error(diags, c->node->mark, "%s can't be '%s'", label(c), shown(c));
-	diag_help(diags, "%s: %s", help, config_word_list(c->config, words));
+	diag_help(diags, "it is one of: %s", config_word_list(c->config, words));
 	return -1;
 }
 
 static bool check_bool(const struct check *c)
 {
-	int i = check_word(c, bool_words, "it is one of");
+	int i = check_word(c, bool_words);
 
 	if (i >= 0)
 		c->node->canon = i % 2 ? "false" : "true";
@@ -57,7 +57,7 @@ static bool check_bool(const struct check *c)
 
 static bool check_enum(const struct check *c)
 {
-	int i = check_word(c, c->option->words, "it is one of");
+	int i = check_word(c, c->option->words);
 
 	if (i >= 0)
 		c->node->canon = arena_printf(&c->config->arena, "%d", i);
@@ -85,6 +85,10 @@ static void report_range(const struct check *c)
 	else
 		diag_error(c->config->diags, c->node->mark, "%s is %s; it must be at %s %s",
 			   label(c), shown(c), o->min ? "least" : "most", o->min ? low : high);
+	if (o->kind == OPTION_SIZE && !hex && o->min > 1 && strcmp(c->node->text, "0") != 0 &&
+	    !c->node->text[strspn(c->node->text, "0123456789")])
+		diag_help(c->config->diags,
+			  "without a unit it counts bytes; %sM would be mebibytes", c->node->text);
 }
 
 static void report_alignment(const struct check *c, uint64_t value)
@@ -131,6 +135,8 @@ static bool check_number(const struct check *c)
 			   why);
 		if (number_hint(o->kind, c->node->text, hint, sizeof(hint)))
 			diag_help(c->config->diags, "%s", hint);
+		else if (!strcmp(c->node->text, "auto"))
+			diag_help(c->config->diags, "leave it out, and one is chosen");
 		return false;
 	}
 	if (o->kind == OPTION_IRQ && value == OPTION_IRQ_NONE) {
@@ -156,6 +162,10 @@ static bool check_length(const struct check *c)
 	if (!len)
 		diag_error(c->config->diags, c->node->mark,
 			   "%s is empty; write a text, or delete the line", label(c));
+	else if (!o->min)
+		diag_error(c->config->diags, c->node->mark,
+			   "%s is %zu bytes long; it takes at most %" PRIu64, label(c), len,
+			   o->max);
 	else
 		diag_error(c->config->diags, c->node->mark,
 			   "%s is %zu bytes long; it takes from %" PRIu64 " to %" PRIu64, label(c),
@@ -164,9 +174,11 @@ static bool check_length(const struct check *c)
 }
 
 /* Where a relative path leads: beside the file that names it, or into a directory of images. */
-static const char *resolve(struct config *config, const char *path)
+static const char *resolve(struct config *config, const struct node *node)
 {
-	const char *joined = arena_printf(&config->arena, "%s%s", config->directory, path);
+	const char *path = node->text;
+	const char *joined =
+		arena_printf(&config->arena, "%s%s", layer_of(node->mark)->directory, path);
 	const char *images = config->settings ? config->settings->images : NULL;
 
 	if (!joined || !images || !access(joined, F_OK))
@@ -189,8 +201,13 @@ static bool check_path(const struct check *c)
 			   label(c));
 		return false;
 	}
-	c->node->canon =
-		c->node->text[0] == '/' ? c->node->text : resolve(c->config, c->node->text);
+	if (!strncmp(c->node->text, "~/", 2)) {
+		diag_error(c->config->diags, c->node->mark,
+			   "%s begins with '~', which only shells know", label(c));
+		diag_help(c->config->diags, "write ${HOME}%s", c->node->text + 1);
+		return false;
+	}
+	c->node->canon = c->node->text[0] == '/' ? c->node->text : resolve(c->config, c->node);
 	return true;
 }
 
@@ -204,9 +221,11 @@ static bool check_string(const struct check *c)
 	if (c->type == config_vm_type() && !strcmp(c->option->key, "backend") &&
 	    !config_backend_known(c->node->text)) {
 		config_backend_words(words, BACKEND_WORDS_MAX);
-		check_word(c, words, "this build has");
+		check_word(c, words);
 		return false;
 	}
+	if (c->option->text != TEXT_ANY)
+		return form_check(c->config, c->type, c->option, c->node);
 	c->node->canon = c->node->text;
 	return true;
 }

@@ -7,6 +7,8 @@
 
 #include "loader.h"
 
+#define NO_BREAK_SPACE "\xc2\xa0" /* what web pages put between words */
+
 /* libyaml 0.2.5's problems that users meet. The others are shown as they are. */
 static const struct sentence {
 	const char *problem;
@@ -62,24 +64,38 @@ static const struct sentence {
 	  "more text after the end of the config: is this line indented as the others are?", NULL,
 	  false },
 	{ "did not find expected node content", NULL, "a value is missing here",
-	  "is there a ',' or a bracket too many?", false },
+	  "is there a ',' too many, or no bracket at the end?", false },
 	{ "mapping keys are not allowed in this context", NULL, "a '?' can't begin a key here",
 	  "write `key: value`", false },
+	{ "did not find expected whitespace or line break", "while scanning a tag",
+	  "tags (!...) are not taken", "a text that begins with '!' needs quotes", true },
+	{ "found undefined tag handle", NULL, "tags (!...!...) are not taken",
+	  "delete the tag; a text that begins with '!' needs quotes", false },
 	{ "control characters are not allowed", NULL, "a control character",
 	  "write it as an escape in double quotes, such as \"\\x1b\"", false },
 };
 
-/* The character at a libyaml mark, whose index counts characters. 0 at the end. */
-static uint32_t char_at(const struct source *source, size_t index)
+/* The text at a libyaml mark, whose index counts characters. */
+static const char *text_at(const struct source *source, const yaml_mark_t *mark)
 {
-	size_t at = 0, n;
+	size_t index = mark->index, at = 0, n;
 	uint32_t c = 0;
 
 	if (source->len >= 3 && !memcmp(source->text, "\xef\xbb\xbf", 3))
 		at = 3;
-	for (; (n = utf8_decode(source->text + at, source->len - at, &c)) && index; index--)
+	for (; index && (n = utf8_decode(source->text + at, source->len - at, &c)); index--)
 		at += n;
-	return n ? c : 0;
+	return source->text + at;
+}
+
+/* 0 at the end. */
+static uint32_t char_at(const struct source *source, const yaml_mark_t *mark)
+{
+	const char *p = text_at(source, mark);
+	uint32_t c = 0;
+
+	utf8_decode(p, source->len - (size_t)(p - source->text), &c);
+	return c;
 }
 
 static struct mark mark_of(const struct source *source, const yaml_mark_t *m)
@@ -123,13 +139,60 @@ static struct mark mark_of_offset(const struct source *source, size_t offset)
 	return mark;
 }
 
+/* The line around p, and its length without the break. */
+static const char *line_at(const struct source *source, const char *p, size_t *len)
+{
+	const char *end = source->text + source->len;
+
+	while (p > source->text && p[-1] != '\n')
+		p--;
+	for (*len = 0; p + *len < end && p[*len] != '\n' && p[*len] != '\r';)
+		++*len;
+	return p;
+}
+
+/* What `git merge` leaves behind. */
+static bool report_conflict(const struct source *source, struct diags *diags)
+{
+	static const char marker[] = "\n<<<<<<< ";
+	struct mark mark = { source, 1, 1, 7 };
+	const char *found = memmem(source->text, source->len, marker, sizeof(marker) - 1);
+
+	if (!found)
+		return false;
+	for (const char *p = source->text; p <= found; p++)
+		mark.line += *p == '\n';
+	diag_error(diags, mark, "a merge conflict is left in this file");
+	diag_help(diags, "keep one of the sides, and delete the lines <<<<<<<, ======= and "
+			 ">>>>>>>");
+	return true;
+}
+
+/* Whether the key that may not be here is below a line that would have to end in ':'. */
+static bool below_bare_word(const struct source *source, const char *colon)
+{
+	size_t len, above_len, indent, above_indent;
+	const char *line = line_at(source, colon, &len), *above;
+
+	if (line == source->text)
+		return false;
+	above = line_at(source, line - 1, &above_len);
+	indent = strspn(line, " ");
+	above_indent = strspn(above, " -");
+	return !memchr(line + indent, ' ', (size_t)(colon - line) - indent) &&
+	       above_indent < above_len && above_indent <= indent &&
+	       !memchr(above, ':', above_len) && !memchr(above, '#', above_len);
+}
+
 void yaml_error_report(const void *yaml_parser, const struct source *source, struct diags *diags)
 {
 	const yaml_parser_t *parser = yaml_parser;
 	struct mark problem = mark_of(source, &parser->problem_mark);
 	struct mark context = mark_of(source, &parser->context_mark);
-	const char *text = parser->problem ? parser->problem : "this is not YAML";
+	const char *text = parser->problem ? parser->problem : "this is not YAML", *line;
 	const struct sentence *s = NULL;
+	bool at_context;
+	size_t len;
 
 	if (parser->error == YAML_MEMORY_ERROR) {
 		diag_error(diags, (struct mark){ .source = source }, "out of memory");
@@ -137,8 +200,24 @@ void yaml_error_report(const void *yaml_parser, const struct source *source, str
 	}
 	if (parser->error == YAML_READER_ERROR)
 		problem = mark_of_offset(source, parser->problem_offset);
+	/* At the end libyaml is on a line of its own, even if the last one has no end. */
+	if (source->len && source->text[source->len - 1] != '\n' && !parser->problem_mark.column) {
+		struct mark end = mark_of_offset(source, source->len);
+
+		if (problem.line > end.line)
+			problem = end;
+	}
+	if (report_conflict(source, diags))
+		return;
+	if (!strcmp(text, "mapping values are not allowed in this context") &&
+	    below_bare_word(source, text_at(source, &parser->problem_mark))) {
+		diag_error(diags, problem, "no key can stand here: the line above has no ':'");
+		diag_help(diags, "write a ':' at the end of the line above, and indent what "
+				 "belongs to it");
+		return;
+	}
 	if (!strcmp(text, "found character that cannot start any token")) {
-		report_bad_start(problem, char_at(source, parser->problem_mark.index), diags);
+		report_bad_start(problem, char_at(source, &parser->problem_mark), diags);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(sentences) && !s; i++) {
@@ -152,12 +231,19 @@ void yaml_error_report(const void *yaml_parser, const struct source *source, str
 			   parser->context ? ", " : "", text);
 		return;
 	}
-	diag_error(diags, s->at_context && parser->context ? context : problem, "%s", s->text);
-	if (!s->at_context && parser->context &&
+	at_context = s->at_context && parser->context;
+	diag_error(diags, at_context ? context : problem, "%s", s->text);
+	if (!s->at_context && parser->context && !strstr(parser->context, " node") &&
 	    (!strncmp(parser->context, "while parsing a block", 21) ||
 	     !strncmp(parser->context, "while parsing a flow", 20)))
 		diag_note(diags, context, "the %s begins here",
 			  strstr(parser->context, "mapping") ? "mapping" : "list");
-	if (s->help)
+	line = line_at(source,
+		       text_at(source, at_context ? &parser->context_mark : &parser->problem_mark),
+		       &len);
+	if (memmem(line, len, NO_BREAK_SPACE, strlen(NO_BREAK_SPACE)))
+		diag_help(diags, "this line has a no-break space (U+00A0) in it, which only looks "
+				 "like a blank");
+	else if (s->help)
 		diag_help(diags, "%s", s->help);
 }

@@ -1,12 +1,14 @@
 /* load_plan.c: how long load and plan take for configs of 10, 1,000 and 10,000 devices.
  *
- * Prints a line for each: devices, best of some runs in ms, microseconds a device. The devices are
- * of a type that only this program's registry has; each has a window and an option.
+ * Prints a line for each: devices, best of some runs in ms, microseconds a device, peak RSS of the
+ * process so far in KiB. The devices are of a type that only this program's registry has; each has
+ * a window and an option.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <vibevmm/bytes.h>
@@ -116,6 +118,7 @@ int main(void)
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
 		unsigned n = counts[i];
 		double best = 1e9;
+		struct rusage usage;
 		size_t len;
 		char *text = make_text(n, &len);
 
@@ -125,7 +128,8 @@ int main(void)
 			if (ms < best)
 				best = ms;
 		}
-		printf("%u %.3f %.3f\n", n, best, best * 1e3 / n);
+		getrusage(RUSAGE_SELF, &usage);
+		printf("%u %.3f %.3f %ld\n", n, best, best * 1e3 / n, usage.ru_maxrss);
 		free(text);
 	}
 	return 0;

@@ -328,7 +328,7 @@ static bool config_uses(const char *path, const char *device)
 	struct plan *plan;
 	bool found = false;
 
-	machine_plan(path, NULL, diags, &config, &plan);
+	machine_plan(&(struct config_request){ .path = path }, diags, &config, &plan);
 	if (diags_errors(diags)) {
 		diags_print(diags, stderr, DIAG_TEXT, false);
 		fail_msg("%s is invalid", path);

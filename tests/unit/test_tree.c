@@ -6,6 +6,11 @@
 
 #include "load_helpers.h"
 
+static struct config *load_file(const char *path, struct diags *diags)
+{
+	return config_load(&(struct config_request){ .path = path }, &test_registry, diags);
+}
+
 static struct loaded load_whole(const char *text)
 {
 	return load_bytes("vm.yaml", text, strlen(text), NULL);
@@ -231,18 +236,18 @@ static void reads_files_and_refuses_what_is_none(void **state)
 	file = fopen(path, "w");
 	fputs("boot: {image: {file: i}}\n", file);
 	fclose(file);
-	config = config_load(path, &test_registry, NULL, diags);
+	config = load_file(path, diags);
 	assert_non_null(config);
 	assert_int_equal(diags_errors(diags), 0);
 	assert_string_equal(config_vm(config)->name, "hello");
 	config_free(config);
 
-	assert_null(config_load(dir, &test_registry, NULL, diags));
-	assert_null(config_load("/tmp/there/is/none.yaml", &test_registry, NULL, diags));
+	assert_null(load_file(dir, diags));
+	assert_null(load_file("/tmp/there/is/none.yaml", diags));
 	unlink(path);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_null(config_load(path, &test_registry, NULL, diags)); /* and doesn't wait */
-	assert_null(config_load("/dev/zero", &test_registry, NULL, diags));
+	assert_null(load_file(path, diags)); /* and doesn't wait */
+	assert_null(load_file("/dev/zero", diags));
 	assert_int_equal(diags_status(diags), 66);
 	text = said(diags, DIAG_TEXT, false);
 	assert_non_null(strstr(text, "this is a directory; a config is a regular file"));
@@ -256,7 +261,7 @@ static void reads_files_and_refuses_what_is_none(void **state)
 		fputc('#', file);
 	fputc('\n', file);
 	fclose(file);
-	assert_null(config_load(path, &test_registry, NULL, diags));
+	assert_null(load_file(path, diags));
 	text = said(diags, DIAG_TEXT, false);
 	assert_non_null(strstr(text, "longer than 1024 KiB"));
 	assert_int_equal(diags_status(diags), 65);
@@ -280,7 +285,7 @@ static void reads_standard_input(void **state)
 	close(pipes[1]);
 	dup2(pipes[0], STDIN_FILENO);
 	close(pipes[0]);
-	config = config_load("-", &test_registry, NULL, diags);
+	config = load_file("-", diags);
 	dup2(saved, STDIN_FILENO);
 	close(saved);
 	assert_non_null(config);

@@ -1,0 +1,189 @@
+/* form.c: texts that must have a form of their own: MAC addresses, interface names, regular
+ * expressions. */
+#include <ctype.h>
+#include <errno.h>
+#include <net/if.h>
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader.h"
+
+/* ---- MAC addresses --------------------------------------------------------------------------- */
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Six pairs of hex digits, ':' between them. */
+static bool mac_parse(const char *text, uint8_t mac[6])
+{
+	for (unsigned i = 0; i < 6; i++, text += 3) {
+		int high = hex_digit((char)tolower((unsigned char)text[0]));
+		int low = high < 0 ? -1 : hex_digit((char)tolower((unsigned char)text[1]));
+
+		if (low < 0 || text[2] != (i < 5 ? ':' : 0))
+			return false;
+		mac[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+int config_mac(const char *text, uint8_t mac[6], const char **why)
+{
+	static const uint8_t zero[6];
+	uint8_t got[6];
+
+	if (!mac_parse(text, got))
+		*why = "a MAC address is six pairs of hex digits, as in 52:54:00:12:34:56";
+	else if (!memcmp(got, zero, sizeof(zero)))
+		*why = "the zero address belongs to nobody";
+	else if (got[0] & 1) /* IEEE 802, 8.2.2: the I/G bit */
+		*why = "that is a multicast address; a device's own has an even first pair";
+	else
+		return memcpy(mac, got, sizeof(got)), 0;
+	return -EINVAL;
+}
+
+/* Lower case: one spelling for one address. */
+static bool check_mac(struct config *config, const char *label, struct node *node)
+{
+	const char *why = NULL;
+	uint8_t mac[6];
+
+	if (!config_mac(node->text, mac, &why)) {
+		node->canon = arena_printf(&config->arena, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0],
+					   mac[1], mac[2], mac[3], mac[4], mac[5]);
+		return node->canon != NULL;
+	}
+	diag_error(config->diags, node->mark, "'%s' for %s: %s", config_shown(config, node->text),
+		   label, why);
+	if (mac_parse(node->text, mac) && (mac[0] & 1))
+		diag_help(config->diags, "%02x:%02x:%02x:%02x:%02x:%02x would do",
+			  (mac[0] & 0xfeu) | 2, mac[1], mac[2], mac[3], mac[4], mac[5]);
+	return false;
+}
+
+/* ---- Interface names ------------------------------------------------------------------------- */
+
+/* What Linux refuses (net/core/dev.c, dev_valid_name), and '%', which it would replace by a number.
+ */
+static const char *ifname_fault(const char *name)
+{
+	if (!*name)
+		return "it is empty";
+	if (!strcmp(name, ".") || !strcmp(name, ".."))
+		return "no interface may be called that";
+	for (; *name; name++) {
+		if (isspace((unsigned char)*name))
+			return "an interface's name has no blanks";
+		if (strchr("/:%", *name))
+			return "an interface's name has no '/', ':' or '%'";
+	}
+	return NULL;
+}
+
+static bool check_ifname(struct config *config, const char *label, struct node *node)
+{
+	const char *fault = ifname_fault(node->text);
+
+	if (!fault && node->len < IFNAMSIZ) {
+		node->canon = node->text;
+		return true;
+	}
+	if (fault) {
+		diag_error(config->diags, node->mark, "'%s' for %s: %s",
+			   config_shown(config, node->text), label, fault);
+	} else {
+		diag_error(config->diags, node->mark,
+			   "%s is %zu bytes long; the host's interfaces have names of at most %d",
+			   label, node->len, IFNAMSIZ - 1);
+		diag_help(config->diags, "`ip link` lists the interfaces of this host");
+	}
+	return false;
+}
+
+/* ---- Regular expressions --------------------------------------------------------------------- */
+
+#define REGEX_MAX_LENGTH  1024
+#define REGEX_MAX_REPEATS 1000
+
+/* How many copies of something the repetitions may make. regcomp(3) unrolls x{n}, and (x)+ into
+ * (x)(x)*; nested, a few bytes of pattern would be gigabytes of automaton. An estimate on the safe
+ * side: it takes all of them as nested. */
+static uint64_t regex_repeats(const char *p)
+{
+	uint64_t product = 1;
+
+	for (; *p && product <= REGEX_MAX_REPEATS; p++) {
+		if (*p == '\\' && p[1]) {
+			p++;
+		} else if (p[0] == ')' && p[1] == '+') {
+			product *= 2;
+		} else if (p[0] == '{' && isdigit((unsigned char)p[1])) {
+			unsigned long low, high;
+			char *end;
+
+			low = strtoul(p + 1, &end, 10);
+			high = *end == ',' && isdigit((unsigned char)end[1])
+				       ? strtoul(end + 1, NULL, 10)
+				       : low + (*end == ',');
+			low = low > high ? low : high;
+			product *= low > REGEX_MAX_REPEATS ? REGEX_MAX_REPEATS + 1 : low ? low : 1;
+		}
+	}
+	return product;
+}
+
+static bool check_regex(struct config *config, const char *label, struct node *node)
+{
+	char why[128];
+	regex_t regex;
+	int error;
+
+	if (node->len > REGEX_MAX_LENGTH) {
+		diag_error(config->diags, node->mark, "%s is %zu bytes long; it takes at most %d",
+			   label, node->len, REGEX_MAX_LENGTH);
+		return false;
+	}
+	if (regex_repeats(node->text) > REGEX_MAX_REPEATS) {
+		diag_error(config->diags, node->mark,
+			   "'%s' for %s: its repetitions make more than %d copies",
+			   config_shown(config, node->text), label, REGEX_MAX_REPEATS);
+		diag_help(config->diags, "`*` repeats without a copy");
+		return false;
+	}
+	error = regcomp(&regex, node->text, REG_EXTENDED | REG_NOSUB);
+	if (error) {
+		regerror(error, &regex, why, sizeof(why));
+		diag_error(config->diags, node->mark, "'%s' for %s is no regular expression: %s",
+			   config_shown(config, node->text), label, why);
+		diag_help(config->diags,
+			  "it is a POSIX extended one, see regex(7); in YAML, single "
+			  "quotes keep backslashes as they are");
+		return false;
+	}
+	regfree(&regex);
+	node->canon = node->text;
+	return true;
+}
+
+bool form_check(struct config *config, const struct config_type *type, const struct option *option,
+		struct node *node)
+{
+	const char *label = option_label(config, type, option->key);
+
+	switch (option->text) {
+	case TEXT_MAC:
+		return check_mac(config, label, node);
+	case TEXT_IFNAME:
+		return check_ifname(config, label, node);
+	case TEXT_REGEX:
+		return check_regex(config, label, node);
+	case TEXT_ANY:
+		break;
+	}
+	node->canon = node->text;
+	return true;
+}
