@@ -47,9 +47,9 @@ GC.Linux    := -Wl,--gc-sections -Wl,-z,relro,-z,now
 ALL_LDFLAGS  = -pthread $(GC.$(HOST_OS)) $(LDFLAGS.$(VARIANT)) $(LDFLAGS)
 
 # ---- Sources: a split by host or arch is a split by file -----------------------------------
-SRCS := $(filter-out src/hv/kvm% src/hv/hvf%,$(wildcard src/*/*.c))
+SRCS := $(filter-out src/hv/kvm% src/hv/hvf% %_linux.c,$(wildcard src/*/*.c))
 ifeq ($(HOST_OS),Linux)
-SRCS += src/hv/kvm.c $(wildcard src/hv/kvm_$(HOST_ARCH)*.c)
+SRCS += $(wildcard src/*/*_linux.c) src/hv/kvm.c $(wildcard src/hv/kvm_$(HOST_ARCH)*.c)
 endif
 OBJS     := $(SRCS:%.c=$(BUILD)/%.o)
 MAIN_OBJ := $(BUILD)/src/cli/main.o
@@ -77,7 +77,7 @@ help:
 $(BUILD)/:
 	@mkdir -p $@
 $(BUILD)/flags: FORCE | $(BUILD)/
-	$(file >$@.new,$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(OBJS))
+	$(file >$@.new,$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS) $(OBJS))
 	@cmp -s $@.new $@ || mv $@.new $@
 
 # What runs once is made small; what runs at every exit is made fast.
@@ -183,7 +183,7 @@ check: deps deps-test
 
 bench: deps-bench
 	@$(MAKE) --no-print-directory all
-	@tests/bench/run $(BUILD)
+	@PKGS="$(PKGS)" tests/bench/run $(BUILD)
 
 # Each target is built twice: with libFuzzer and sanitizers, and as a plain program that gives the
 # inputs found to a build whose time and memory mean something. SECONDS is for each target; ONLY

@@ -98,6 +98,7 @@ int cli_plan_file(const struct cli_command *command, const struct cli_args *args
 
 	*config = NULL;
 	*plan = NULL;
+	session->path = status ? NULL : request.path;
 	if (!status)
 		machine_plan(&request, session->diags, config, plan);
 	return status;

@@ -63,6 +63,7 @@ struct cli_session {
 	struct diags *diags;
 	struct config_settings settings;
 	enum diag_format format;
+	const char *path; /* of the config that cli_plan_file loaded; NULL: none, flags alone */
 };
 
 /* Reads the value of --format, NULL for text. 0, or STATUS_USAGE after a message. */
@@ -133,8 +134,8 @@ size_t cli_progress_text(const char *path, uint64_t done, uint64_t total, uint64
 
 /* For `run --locked`: reports to the session every file that isn't as it was locked. 0, or an exit
  * status after a message. */
-int cli_lock_check(const struct cli_command *command, const struct cli_args *args,
-		   struct cli_session *session, const struct config *config);
+int cli_lock_check(const struct cli_command *command, struct cli_session *session,
+		   const struct config *config);
 
 #define CLI_FORMAT_FLAG                                                                            \
 	{                                                                                          \

@@ -2,33 +2,31 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <vibevmm/log.h>
 
 #include "cli.h"
 
-static int lock_path(const struct cli_command *command, const struct cli_args *args, char *buf,
-		     size_t len)
+/* The lock belongs to the config that was loaded, wherever its name came from. */
+static int lock_path(const struct cli_command *command, const struct cli_session *session,
+		     char *buf, size_t len)
 {
-	const char *config = args->n_files ? args->files[0] : "vm.yaml";
-
-	if (!args->n_files && access(config, F_OK))
+	if (!session->path)
 		return cli_usage(command, "a lock file belongs to a config file: name one");
-	if (!strcmp(config, "-"))
+	if (!strcmp(session->path, "-"))
 		return cli_usage(command, "a config from standard input has no lock file");
-	if (machine_lock_path(config, buf, len))
+	if (machine_lock_path(session->path, buf, len))
 		return cli_usage(command, "the name of the file is too long");
 	return 0;
 }
 
-int cli_lock_check(const struct cli_command *command, const struct cli_args *args,
-		   struct cli_session *session, const struct config *config)
+int cli_lock_check(const struct cli_command *command, struct cli_session *session,
+		   const struct config *config)
 {
 	struct cli_progress progress;
 	char lock[PATH_MAX];
 	struct err err = { 0 };
-	int status = lock_path(command, args, lock, sizeof(lock));
+	int status = lock_path(command, session, lock, sizeof(lock));
 
 	if (status)
 		return status;
@@ -68,13 +66,13 @@ static int lock(const struct cli_command *command, const struct cli_args *args)
 	struct config *config;
 	char path[PATH_MAX];
 	struct plan *plan;
-	int status = lock_path(command, args, path, sizeof(path));
+	int status = cli_begin(command, NULL, &session);
 
-	if (!status)
-		status = cli_begin(command, NULL, &session);
 	if (status)
 		return status;
 	status = cli_plan_file(command, args, 0, &session, &config, &plan);
+	if (!status)
+		status = lock_path(command, &session, path, sizeof(path));
 	if (!status && diags_errors(session.diags))
 		status = cli_report(&session);
 	else if (!status)

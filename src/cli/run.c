@@ -78,7 +78,7 @@ static int run(const struct cli_command *command, const struct cli_args *args)
 	}
 	status = cli_plan_file(command, args, 0, &session, &config, &plan);
 	if (!status && args->values[FLAG_LOCKED] && !diags_errors(session.diags))
-		status = cli_lock_check(command, args, &session, config);
+		status = cli_lock_check(command, &session, config);
 	if (!status)
 		status = cli_report(&session);
 	if (!status)

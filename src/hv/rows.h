@@ -34,8 +34,8 @@
 		.phys_bits = 52,                                                                   \
 	}
 
-/* The framework has no interrupt controller for x86 and no way to start a second processor, so
- * only guests of one vCPU that take no interrupts run on it. Guest-physical addresses go through
+/* What vibevmm means to run there, not all that the framework may offer: guests of one vCPU that
+ * take no interrupts. Guest-physical addresses go through
  * four levels of EPT (Intel SDM Vol. 3, "The Extended Page Table Mechanism"): 48 bits. */
 #define HV_ROW_hvf_x86_64                                                                          \
 	.name = "hvf", .arch = ARCH_X86_64, .doc = "macOS Hypervisor.framework on Intel",          \

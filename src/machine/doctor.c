@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <vibevmm/shell.h>
+
 #include "machine_private.h"
 
 /* ---- The lines of the config --------------------------------------------------------------- */
@@ -134,8 +136,8 @@ struct files {
 static void check_file(const struct files *files, struct mark mark, const char *subject,
 		       const char *path, bool written)
 {
+	char size[24], word[SHELL_QUOTE_MAX];
 	struct stat st;
-	char size[24];
 
 	if (stat(path, &st)) {
 		int errnum = errno;
@@ -143,12 +145,13 @@ static void check_file(const struct files *files, struct mark mark, const char *
 		finding_add(files->findings, FINDING_MISSING, mark, subject, "'%s': %s", path,
 			    strerror(errnum));
 		if (errnum == EACCES)
-			finding_command(files->findings, "namei -l '%s'", path);
+			finding_command(files->findings, "namei -l %s",
+					shell_quote(path, word, sizeof(word)));
 	} else if (faccessat(AT_FDCWD, path, R_OK | (written ? W_OK : 0), AT_EACCESS)) {
 		finding_add(files->findings, FINDING_MISSING, mark, subject,
 			    "no permission to %s '%s'", written ? "read and write" : "read", path);
-		finding_command(files->findings, "sudo setfacl -m \"u:$USER:%s\" '%s'",
-				written ? "rw" : "r", path);
+		finding_command(files->findings, "sudo setfacl -m \"u:$USER:%s\" %s",
+				written ? "rw" : "r", shell_quote(path, word, sizeof(word)));
 	} else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
 		finding_add(files->findings, FINDING_MISSING, mark, subject,
 			    "'%s' is neither a file nor a disk", path);

@@ -69,13 +69,40 @@ static bool cpu_flag(const char *flag)
 	return found;
 }
 
+/* Control Group v2 (Linux, Documentation/admin-guide/cgroup-v2.rst), memory.max: the lowest of our
+ * group and those above it. UINT64_MAX: none. */
+static uint64_t group_limit(void)
+{
+	char line[512], path[640], buf[32];
+	uint64_t limit = UINT64_MAX;
+	char *end;
+
+	if (strncmp(first_line("/proc/self/cgroup", line, sizeof(line)), "0::/", 4) != 0)
+		return limit;
+	for (;;) {
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", line + 3);
+		if (isdigit((unsigned char)*first_line(path, buf, sizeof(buf)))) {
+			uint64_t max = strtoull(buf, NULL, 10);
+
+			limit = max < limit ? max : limit;
+		}
+		end = strrchr(line + 3, '/');
+		if (!end || end[1] == 0)
+			return limit;
+		end[end == line + 3] = 0; /* "/a/b", "/a", "/" */
+	}
+}
+
 uint64_t host_memory(void)
 {
+	uint64_t total, limit;
 	struct sysinfo info;
 
 	if (sysinfo(&info))
 		return 0;
-	return ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
+	total = ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
+	limit = group_limit();
+	return limit < total ? limit : total;
 }
 
 /* Linux, Documentation/mm/overcommit-accounting.rst. */
@@ -173,30 +200,6 @@ static void check_ram(struct findings *findings)
 	finding_add(findings, FINDING_OK, MARK_NONE, "memory",
 		    "%s, of which %s are free; %s swap%s", total, available, rest,
 		    host_overcommits() ? "; overcommitted without limit" : "");
-}
-
-/* Control Group v2 (Linux, Documentation/admin-guide/cgroup-v2.rst), memory.max: the lowest of our
- * group and those above it. UINT64_MAX: none. */
-static uint64_t group_limit(void)
-{
-	char line[512], path[640], buf[32];
-	uint64_t limit = UINT64_MAX;
-	char *end;
-
-	if (strncmp(first_line("/proc/self/cgroup", line, sizeof(line)), "0::/", 4) != 0)
-		return limit;
-	for (;;) {
-		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", line + 3);
-		if (isdigit((unsigned char)*first_line(path, buf, sizeof(buf)))) {
-			uint64_t max = strtoull(buf, NULL, 10);
-
-			limit = max < limit ? max : limit;
-		}
-		end = strrchr(line + 3, '/');
-		if (!end || end[1] == 0)
-			return limit;
-		end[end == line + 3] = 0; /* "/a/b", "/a", "/" */
-	}
 }
 
 static void check_group(struct findings *findings)

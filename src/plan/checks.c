@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <vibevmm/shell.h>
+
 #include "planner.h"
 
 /* A MAC address or a disk image of some device. */
@@ -46,6 +48,7 @@ static int add(struct things *things, const struct thing *thing)
 bool plan_check_access(struct planner *p, struct mark mark, const char *what, const char *path,
 		       bool written)
 {
+	char word[SHELL_QUOTE_MAX];
 	/* AT_EACCESS: what open(2) will look at. */
 	if (!faccessat(AT_FDCWD, path, R_OK | (written ? W_OK : 0), AT_EACCESS))
 		return true;
@@ -57,7 +60,8 @@ bool plan_check_access(struct planner *p, struct mark mark, const char *what, co
 				  strerror(errno));
 	else
 		diag_missing_file(p->diags, mark, "cannot write %s '%s', only read it", what, path);
-	diag_help(p->diags, "`namei -l %s` shows who may %s it", path, written ? "write" : "read");
+	diag_help(p->diags, "`namei -l %s` shows who may %s it",
+		  shell_quote(path, word, sizeof(word)), written ? "write" : "read");
 	return false;
 }
 
@@ -83,7 +87,7 @@ static void check_sectors(struct planner *p, const struct config_choice *choice,
 {
 	const struct node *option = node_get(choice->node, key);
 	uint64_t sector = plan_option(choice, key);
-	char text[PLAN_TEXT];
+	char text[PLAN_TEXT], word[SHELL_QUOTE_MAX];
 
 	if (!sector || size % sector == 0)
 		return;
@@ -92,7 +96,8 @@ static void check_sectors(struct planner *p, const struct config_choice *choice,
 		   node->canon, size, plan_size_text(sector, text));
 	if (option && !option->is_default)
 		diag_note(p->diags, option->mark, "the size of a sector is given here");
-	diag_help(p->diags, "`truncate -s %%%" PRIu64 " %s` rounds it up", sector, node->canon);
+	diag_help(p->diags, "`truncate -s %%%" PRIu64 " %s` rounds it up", sector,
+		  shell_quote(node->canon, word, sizeof(word)));
 }
 
 static int add_disk(struct things *things, const struct config_choice *choice,
@@ -102,6 +107,7 @@ static int add_disk(struct things *things, const struct config_choice *choice,
 	struct thing thing = { .node = node, .owner = choice->type->name };
 	const char *path = node->canon;
 	struct planner *p = things->p;
+	char word[SHELL_QUOTE_MAX];
 	struct stat st;
 
 	thing.written = config_disk_written(choice, disk);
@@ -114,7 +120,8 @@ static int add_disk(struct things *things, const struct config_choice *choice,
 	}
 	if (S_ISREG(st.st_mode) && !st.st_size) {
 		diag_error(p->diags, node->mark, "disk '%s' is empty", path);
-		diag_help(p->diags, "`truncate -s 1G %s` makes it a disk of 1 GiB", path);
+		diag_help(p->diags, "`truncate -s 1G %s` makes it a disk of 1 GiB",
+			  shell_quote(path, word, sizeof(word)));
 		return 0;
 	}
 	if (!plan_check_access(p, node->mark, "disk", path, thing.written))
