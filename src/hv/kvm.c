@@ -125,6 +125,12 @@ int kvm_vm_create(const struct hv_vm_config *config, struct hv_vm **vm, struct e
 		goto out;
 	}
 	new->config = *config;
+	new->fd = -1;
+	new->vcpus = calloc(config->vcpus, sizeof(*new->vcpus));
+	if (!new->vcpus) {
+		ret = err_errno(err, ENOMEM, STATUS_OSERR, "vCPUs");
+		goto out;
+	}
 	do
 		new->fd = ioctl(kvm, KVM_CREATE_VM, 0);
 	while (new->fd < 0 && errno == EINTR);
@@ -162,6 +168,7 @@ void kvm_vm_destroy(struct hv_vm *vm)
 	kvm_arch_vm_free(vm);
 	if (vm->fd >= 0)
 		close(vm->fd);
+	free(vm->vcpus);
 	free(vm->slots);
 	free(vm);
 }
@@ -269,12 +276,10 @@ void kvm_vcpu_kick(struct hv_vcpu *vcpu)
 int kvm_vcpu_create(struct hv_vm *vm, unsigned index, struct hv_vcpu **vcpu, struct err *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct hv_vcpu *new = calloc(1, sizeof(*new));
+	struct hv_vcpu *new = &vm->vcpus[index];
 	sigset_t kick;
 	int ret;
 
-	if (!new)
-		return err_errno(err, ENOMEM, STATUS_OSERR, "vCPU %u", index);
 	pthread_once(&once, kick_install);
 	sigemptyset(&kick);
 	sigaddset(&kick, KICK_SIGNAL);
@@ -288,8 +293,7 @@ int kvm_vcpu_create(struct hv_vm *vm, unsigned index, struct hv_vcpu **vcpu, str
 		ret = err_errno(err, errno, STATUS_UNAVAILABLE, "KVM cannot make vCPU %u", index);
 		goto out;
 	}
-	new->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-			new->fd, 0);
+	new->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, new->fd, 0);
 	if (new->run == MAP_FAILED) {
 		new->run = NULL;
 		ret = err_errno(err, errno, STATUS_OSERR, "cannot map vCPU %u", index);
@@ -312,7 +316,7 @@ void kvm_vcpu_destroy(struct hv_vcpu *vcpu)
 		munmap(vcpu->run, vcpu->vm->run_size);
 	if (vcpu->fd >= 0)
 		close(vcpu->fd);
-	free(vcpu);
+	*vcpu = (struct hv_vcpu){ .fd = -1 };
 }
 
 /* ---- Run ----------------------------------------------------------------------------------- */

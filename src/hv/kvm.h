@@ -25,6 +25,9 @@ struct hv_vm {
 	size_t run_size; /* of a vCPU's shared struct kvm_run */
 	struct kvm_slot *slots;
 	uint32_t n_slots;
+	/* All vCPUs, made with the VM: the first allocation of a vCPU's thread would give it a heap
+	 * of its own, at 20 us each. */
+	struct hv_vcpu *vcpus;
 	struct kvm_arch_vm *arch; /* kvm_ARCH.c's own */
 };
 

@@ -30,6 +30,7 @@
 struct kvm_arch_vm {
 	struct cpuid_vm cpuid_vm;
 	struct kvm_cpuid2 *cpuid; /* as the host offers it, with room for the topology */
+	char *vcpu_cpuids;	  /* room for each vCPU's, see kvm.h on allocations */
 
 	/* The split interrupt controller. */
 	pthread_mutex_t lock; /* of ioapic */
@@ -74,10 +75,14 @@ void kvm_arch_probe(int kvm, struct hv_caps *caps)
 
 /* ---- CPUID --------------------------------------------------------------------------------- */
 
+static size_t cpuid_size(uint32_t entries)
+{
+	return sizeof(struct kvm_cpuid2) + entries * sizeof(struct kvm_cpuid_entry2);
+}
+
 static struct kvm_cpuid2 *cpuid_alloc(uint32_t entries)
 {
-	struct kvm_cpuid2 *cpuid =
-		calloc(1, sizeof(*cpuid) + entries * sizeof(struct kvm_cpuid_entry2));
+	struct kvm_cpuid2 *cpuid = calloc(1, cpuid_size(entries));
 
 	if (cpuid)
 		cpuid->nent = entries;
@@ -136,17 +141,23 @@ static int cpuid_init(struct kvm_arch_vm *arch, int kvm, struct err *err)
 		return err_errno(err, errnum, STATUS_UNAVAILABLE,
 				 "KVM does not tell which CPUID it supports");
 	cpuid_prepare(arch);
-	return 0;
+	arch->vcpu_cpuids = calloc(arch->cpuid_vm.vcpus, cpuid_size(arch->cpuid->nent));
+	return arch->vcpu_cpuids ? 0 : err_errno(err, ENOMEM, STATUS_OSERR, "CPUID tables");
+}
+
+/* The room for a vCPU's table. */
+static struct kvm_cpuid2 *vcpu_cpuid(const struct kvm_arch_vm *arch, unsigned index)
+{
+	return (struct kvm_cpuid2 *)(arch->vcpu_cpuids + index * cpuid_size(arch->cpuid->nent));
 }
 
 int kvm_arch_vcpu_init(struct hv_vcpu *vcpu, struct err *err)
 {
 	const struct kvm_arch_vm *arch = vcpu->vm->arch;
-	struct kvm_cpuid2 *cpuid = cpuid_alloc(arch->cpuid->nent);
+	struct kvm_cpuid2 *cpuid = vcpu_cpuid(arch, vcpu->index);
 	int ret = 0;
 
-	if (!cpuid)
-		return err_errno(err, ENOMEM, STATUS_OSERR, "CPUID of vCPU %u", vcpu->index);
+	cpuid->nent = arch->cpuid->nent;
 	for (uint32_t i = 0; i < cpuid->nent; i++) {
 		struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
 		struct cpuid_regs regs;
@@ -162,7 +173,6 @@ int kvm_arch_vcpu_init(struct hv_vcpu *vcpu, struct err *err)
 	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid))
 		ret = err_errno(err, errno, STATUS_UNAVAILABLE, "KVM refuses the CPUID of vCPU %u",
 				vcpu->index);
-	free(cpuid);
 	return ret;
 }
 
@@ -323,6 +333,7 @@ void kvm_arch_vm_free(struct hv_vm *vm)
 	if (!vm->arch)
 		return;
 	pthread_mutex_destroy(&vm->arch->lock);
+	free(vm->arch->vcpu_cpuids);
 	free(vm->arch->cpuid);
 	free(vm->arch);
 }

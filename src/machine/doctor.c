@@ -109,7 +109,7 @@ void doctor_memory(const struct plan *plan, struct findings *findings)
 {
 	struct mark mark = line_of(plan, "memory");
 	char want[24], have[24];
-	uint64_t total = host_memory();
+	uint64_t total = host_memory(plan->ram_size);
 
 	config_size_rough(plan->ram_size, want, sizeof(want));
 	config_size_rough(total, have, sizeof(have));

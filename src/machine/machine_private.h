@@ -107,7 +107,8 @@ void doctor_memory(const struct plan *plan, struct findings *findings);
 
 /* Bytes of RAM and swap of this host, 0 if unknown; and whether its kernel was told to give out
  * more than that (doctor_linux.c). */
-uint64_t host_memory(void);
+/* ... as far as a VM that wants so much of it may use. */
+uint64_t host_memory(uint64_t wanted);
 bool host_overcommits(void);
 
 /* Creates the vCPU on the calling thread, runs it to the VM's end, destroys it. */

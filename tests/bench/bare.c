@@ -118,6 +118,13 @@ static void set_entry(int vcpu)
 	sregs.efer = 0x500;
 	check(ioctl(vcpu, KVM_SET_SREGS, &sregs), "KVM_SET_SREGS");
 	check(ioctl(vcpu, KVM_SET_REGS, &regs), "KVM_SET_REGS");
+	if (vm.vcpus > 1) {
+		struct kvm_lapic_state lapic;
+
+		/* KVM draws its map of APIC IDs anew, with the vCPU that was made last. */
+		check(ioctl(vcpu, KVM_GET_LAPIC, &lapic), "KVM_GET_LAPIC");
+		check(ioctl(vcpu, KVM_SET_LAPIC, &lapic), "KVM_SET_LAPIC");
+	}
 }
 
 /* False at the guest's end. */
@@ -178,6 +185,7 @@ static void usage(void)
 
 int main(int argc, char **argv)
 {
+	uint64_t identity_map = 0xfffbc000;
 	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
 	uint64_t low;
 	int opt, kvm;
@@ -203,6 +211,8 @@ int main(int argc, char **argv)
 
 	kvm = check(open("/dev/kvm", O_RDWR | O_CLOEXEC), "/dev/kvm");
 	vm.fd = check(ioctl(kvm, KVM_CREATE_VM, 0), "KVM_CREATE_VM");
+	check(ioctl(vm.fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map), "KVM_SET_IDENTITY_MAP_ADDR");
+	check(ioctl(vm.fd, KVM_SET_TSS_ADDR, 0xfffbd000UL), "KVM_SET_TSS_ADDR");
 	vm.run_size = (size_t)check(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "mmap size");
 	vm.cpuid = calloc(1, sizeof(*vm.cpuid) + 256 * sizeof(struct kvm_cpuid_entry2));
 	if (!vm.cpuid)
