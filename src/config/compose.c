@@ -66,6 +66,7 @@ const char *compose_id(const struct node *entry)
 struct entry {
 	const char *id;
 	uint32_t position;
+	const struct node *laid; /* the entry of `over` that went on it; NULL: none yet */
 };
 
 static int by_id(const void *a, const void *b)
@@ -91,11 +92,24 @@ static struct entry *index_entries(struct config *config, const struct node *lis
 		const char *id = compose_id(list->children[i]);
 
 		if (id)
-			entries[(*n)++] = (struct entry){ id, i };
+			entries[(*n)++] = (struct entry){ id, i, NULL };
 	}
 	if (*n)
 		qsort(entries, *n, sizeof(*entries), by_id);
 	return entries;
+}
+
+/* Two entries of `over` with the id of one below. (If there is none below, both are appended, and
+ * the plan reports them.) */
+static void report_id_twice(struct config *config, const struct node *first,
+			    const struct node *again)
+{
+	const struct node *id = node_get(again->children[0], "id");
+
+	diag_error(config->diags, id->mark, "id '%s' stands twice in one list",
+		   config_shown(config, id->text));
+	diag_note(config->diags, node_get(first->children[0], "id")->mark, "it stands here first");
+	diag_help(config->diags, "make them one entry, or give them different ids");
 }
 
 /* Whether that is what `key+` takes. */
@@ -135,14 +149,18 @@ struct node *compose_append(struct config *config, struct node *list, struct nod
 	for (uint32_t i = 0; entries && i < over->n_children; i++) {
 		struct node *entry = over->children[i];
 		const char *id = compose_id(entry);
-		const struct entry *same =
+		struct entry *same =
 			id && n ? bsearch(id, entries, n, sizeof(*entries), is_id) : NULL;
 		struct node **slot = same ? &list->children[same->position] : NULL;
 
-		if (slot)
-			*slot = compose_value(config, *slot, entry, choices);
-		else
+		if (!slot) {
 			node_add(&config->arena, list, entry);
+		} else if (same->laid) {
+			report_id_twice(config, same->laid, entry);
+		} else {
+			same->laid = entry;
+			*slot = compose_value(config, *slot, entry, choices);
+		}
 	}
 	return list;
 }

@@ -32,9 +32,14 @@ static const char *place(struct config *config, struct mark mark)
 	const struct layer *layer = layer_of(mark);
 	const char *text;
 
-	if (layer->flag || !mark.line)
-		return layer->source.name;
-	text = arena_printf(&config->arena, "%s:%u", layer->source.name, mark.line);
+	/* There may be many --set. What another flag says is the value. */
+	if (layer->flag && layer->flag->arg && !layer->flag->path)
+		text = arena_printf(&config->arena, "%s %s", layer->source.name,
+				    config_shown(config, layer->source.text));
+	else if (layer->flag || !mark.line)
+		text = layer->source.name;
+	else
+		text = arena_printf(&config->arena, "%s:%u", layer->source.name, mark.line);
 	return text ? text : "";
 }
 
@@ -248,16 +253,38 @@ static void print_shown(const char *text, FILE *out)
 	}
 }
 
+/* The columns of a terminal that a text takes. */
+static int columns(const char *text)
+{
+	size_t len = strlen(text), n;
+	unsigned sum = 0;
+	uint32_t c = 0;
+
+	for (size_t i = 0; i < len; i += n) {
+		n = utf8_decode(text + i, len - i, &c);
+		sum += n ? utf8_width(c) : 1;
+		n = n ? n : 1;
+	}
+	return (int)sum;
+}
+
+static void print_padded(const char *text, int least, FILE *out)
+{
+	int used = columns(text);
+
+	fprintf(out, "%s%*s", text, used < least ? least - used : 0, "");
+}
+
 /* As wide as the widest text of a column, within reason. */
 static int width(const struct explanation *e, size_t column, int most)
 {
 	int widest = 0;
 
 	for (size_t i = 0; i < e->n; i++) {
-		size_t len = strlen(column ? e->rows[i].value : e->rows[i].path);
+		int wide = columns(column ? e->rows[i].value : e->rows[i].path);
 
-		if (len <= (size_t)most && (int)len > widest)
-			widest = (int)len;
+		if (wide <= most && wide > widest)
+			widest = wide;
 	}
 	return widest;
 }
@@ -269,7 +296,10 @@ static void print_text(const struct explanation *e, FILE *out)
 	for (size_t i = 0; i < e->n; i++) {
 		const struct row *row = &e->rows[i];
 
-		fprintf(out, "%-*s = %-*s  ", path, row->path, value, row->value);
+		print_padded(row->path, path, out);
+		fputs(" = ", out);
+		print_padded(row->value, value, out);
+		fputs("  ", out);
 		print_shown(row->origin, out);
 		fputc('\n', out);
 	}

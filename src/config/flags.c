@@ -194,6 +194,29 @@ static struct layer *given(const struct config *config, unsigned flag)
 	return NULL;
 }
 
+/* A flag for one boot format, where another one is booted: a later flag has replaced it. */
+static void check_format(struct config *config, struct layer *layer)
+{
+	static const char prefix[] = "boot.";
+	const struct node *boot = node_get(config->root, "boot");
+	struct mark mark = { &layer->source, 1, 1, (uint32_t)layer->source.len };
+	const char *path = layer->flag ? layer->flag->path : NULL, *format;
+	size_t len;
+
+	if (!path || strncmp(path, prefix, strlen(prefix)) != 0)
+		return;
+	format = path + strlen(prefix);
+	len = strcspn(format, ".");
+	if (!boot || boot->kind != NODE_MAP || boot->n_children != 1 ||
+	    (strlen(boot->children[0]->key) == len &&
+	     !strncmp(boot->children[0]->key, format, len)))
+		return;
+	diag_error(config->diags, mark, "%s is for the boot format %.*s, and %s is booted here",
+		   layer->source.name, (int)len, format, boot->children[0]->key);
+	diag_note(config->diags, boot->children[0]->key_mark, "%s is chosen here",
+		  boot->children[0]->key);
+}
+
 static const char *hex(struct config *config, uint64_t value)
 {
 	const char *text = arena_printf(&config->arena, "0x%llx", (unsigned long long)value);
@@ -311,6 +334,8 @@ void flags_follow(struct config *config)
 	struct layer *console = given(config, FLAG_CONSOLE), *binary = given(config, FLAG_BINARY);
 	const struct vibe_map *map = vibe_maps;
 
+	for (struct layer *layer = config->layers; layer; layer = layer->next)
+		check_format(config, layer);
 	while (map->arch != config->arch)
 		map++;
 	if (kernel)

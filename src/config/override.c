@@ -1,8 +1,6 @@
 /* override.c: --set PATH=VALUE, and flags that stand for one. */
 #include <string.h>
 
-#include <vibevmm/utf8.h>
-
 #include "loader.h"
 
 struct setter {

@@ -41,6 +41,9 @@ static size_t refuse(const struct parser *p, const char *from, const char *to, c
 	return 0;
 }
 
+/* No list is that long. An index of more digits is UINT32_MAX. */
+#define INDEX_MAX 100000000
+
 /* "[2]" or "[+]" at q; its length, or 0 after a diagnostic. */
 static size_t bracket(const struct parser *p, const char *q, struct step *step)
 {
@@ -53,8 +56,9 @@ static size_t bracket(const struct parser *p, const char *q, struct step *step)
 		step->kind = STEP_APPEND;
 		return 3;
 	}
-	for (step->index = 0; *digit >= '0' && *digit <= '9' && digit < q + 8; digit++)
-		step->index = 10 * step->index + (uint32_t)(*digit - '0');
+	for (step->index = 0; *digit >= '0' && *digit <= '9'; digit++)
+		step->index = step->index < INDEX_MAX ? 10 * step->index + (uint32_t)(*digit - '0')
+						      : UINT32_MAX;
 	if (digit != close || digit == q + 1)
 		return refuse(p, q, close + 1, "in brackets stands the number of an entry, or +");
 	step->kind = STEP_INDEX;
@@ -71,6 +75,7 @@ size_t path_parse(struct config *config, const struct source *source, const char
 	while (q < p.end || !n) {
 		struct step *step = &steps[n];
 		size_t size;
+		uint32_t c;
 
 		if (n == PATH_MAX_STEPS)
 			return refuse(&p, text, p.end, "this path has too many steps");
@@ -83,10 +88,12 @@ size_t path_parse(struct config *config, const struct source *source, const char
 		} else {
 			const char *name;
 
-			if (n && *q == '.')
+			if (n && *q == '.') {
 				q++;
-			else if (n)
-				return refuse(&p, q, q + 1, "behind a ']' comes '.' or '['");
+			} else if (n) {
+				size = utf8_decode(q, (size_t)(p.end - q), &c);
+				return refuse(&p, q, q + size, "behind a ']' comes '.' or '['");
+			}
 			for (name = q; q < p.end && *q != '.' && *q != '['; q++)
 				;
 			if (q == name)
@@ -149,6 +156,9 @@ static int64_t no_entry(struct config *config, const struct node *list, const st
 		diag_error(config->diags, step->mark, "nothing in '%s' has the id '%s'%s%s%s",
 			   config_shown(config, step->shown), config_shown(config, step->name),
 			   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	else if (step->index == UINT32_MAX)
+		diag_error(config->diags, step->mark, "'%s' has no such entry",
+			   config_shown(config, step->shown));
 	else
 		diag_error(config->diags, step->mark, "'%s' has no entry %u",
 			   config_shown(config, step->shown), step->index);

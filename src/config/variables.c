@@ -124,15 +124,18 @@ static void note_origin(struct expansion *e, const char *name, size_t len, const
 		e->from = arena_printf(&e->config->arena, "%s, ...", e->from ? e->from : "");
 }
 
+/* The last --define of a name holds; the others are no mistake that needs a warning. */
 static const char *find_defined(struct expansion *e, const char *name, size_t len)
 {
+	const char *value = NULL;
+
 	for (struct variable *v = e->config->variables; v; v = v->next) {
 		if (v->len != len || memcmp(v->name, name, len) != 0)
 			continue;
 		v->used = true;
-		return v->value;
+		value = value ? value : v->value;
 	}
-	return NULL;
+	return value;
 }
 
 static const char *find_in_environment(struct expansion *e, const char *name, size_t len)
@@ -177,20 +180,27 @@ static void report_unset(struct expansion *e, const char *name, size_t len, stru
 		  wanted, wanted);
 }
 
+/* The place of the variable at hand. Looked up for messages only: it takes a walk through the file.
+ */
+static struct mark variable_mark(const struct expansion *e, size_t shown)
+{
+	return dollar_mark(e->config, e->node, e->dollars, shown);
+}
+
 /* A text in the place of a variable; false after a diagnostic. */
 static bool insert(struct expansion *e, const char *name, size_t len, const char *value,
-		   struct mark mark)
+		   size_t shown)
 {
 	size_t size = strlen(value);
 
 	if (utf8_check(value, size) != size) {
-		diag_error(e->config->diags, mark, "the value of '%.*s' is not UTF-8",
-			   len > 48 ? 48 : (int)len, name);
+		diag_error(e->config->diags, variable_mark(e, shown),
+			   "the value of '%.*s' is not UTF-8", len > 48 ? 48 : (int)len, name);
 		return false;
 	}
 	e->config->expanded_bytes += size;
 	if (e->config->expanded_bytes > FILE_MAX_SIZE) {
-		diag_error(e->config->diags, mark,
+		diag_error(e->config->diags, variable_mark(e, shown),
 			   "the values of the variables are longer than 1 MiB together");
 		return false;
 	}
@@ -204,20 +214,18 @@ static size_t expand_one(struct expansion *e, const char *p)
 	struct diags *diags = e->config->diags;
 	const char *name = p + 2, *close = strchr(p, '}'), *value, *more, *behind, *whence;
 	size_t len = name_length(name);
-	struct mark mark;
+	size_t shown = close ? (size_t)(close + 1 - p) : 2 + len;
 
 	more = close ? strstr(name, "${") : NULL;
-	mark = dollar_mark(e->config, e->node, e->dollars,
-			   close ? (size_t)(close + 1 - p) : 2 + len);
 	if (!close || (more && more < close)) {
-		diag_error(diags, mark, "%s",
+		diag_error(diags, variable_mark(e, shown), "%s",
 			   close ? "a ${ inside of another" : "this ${ is never closed");
 		diag_help(diags, "write ${NAME} or ${NAME:-DEFAULT}; $$ is a dollar sign");
 		return 0;
 	}
 	behind = name + len;
 	if (!len || (behind != close && strncmp(behind, ":-", 2) != 0)) {
-		diag_error(diags, mark, "%s",
+		diag_error(diags, variable_mark(e, shown), "%s",
 			   len ? "behind a variable's name comes } or :-"
 			       : "the name of a variable begins with a letter or _");
 		diag_help(diags, "write ${NAME} or ${NAME:-DEFAULT}; $$ is a dollar sign");
@@ -237,13 +245,14 @@ static size_t expand_one(struct expansion *e, const char *p)
 	note_origin(e, name, len, whence);
 	if (!value) {
 		if (!e->config->arena.failed)
-			report_unset(e, name, len, mark);
+			report_unset(e, name, len, variable_mark(e, shown));
 		return 0;
 	}
-	for (const char *q = p + 1; q < close; q++)
+	if (!insert(e, name, len, value, shown))
+		return 0;
+	for (const char *q = p; q < close; q++)
 		e->dollars += *q == '$';
-	e->dollars++;
-	return insert(e, name, len, value, mark) ? (size_t)(close + 1 - p) : 0;
+	return shown;
 }
 
 /* A '$' at p. How many bytes are done, or 0 after a diagnostic. */

@@ -20,6 +20,7 @@ struct thing {
 	dev_t dev;
 	ino_t ino;
 	bool written;
+	size_t position; /* in the order of the config, whichever file it is written in */
 };
 
 struct things {
@@ -39,7 +40,9 @@ static int add(struct things *things, const struct thing *thing)
 		things->list = list;
 		things->cap = cap;
 	}
-	things->list[things->n++] = *thing;
+	things->list[things->n] = *thing;
+	things->list[things->n].position = things->n;
+	things->n++;
 	return 0;
 }
 
@@ -165,18 +168,13 @@ static int compare(const struct thing *x, const struct thing *y)
 	return (x->ino > y->ino) - (x->ino < y->ino);
 }
 
-/* The same ones next to each other, in the order of the file. */
+/* The same ones next to each other, in the order of the config. */
 static int by_thing(const void *a, const void *b)
 {
 	const struct thing *x = a, *y = b;
-	const struct mark *m = &x->node->mark, *n = &y->node->mark;
 	int order = compare(x, y);
 
-	if (order)
-		return order;
-	if (m->line != n->line)
-		return m->line < n->line ? -1 : 1;
-	return (m->column > n->column) - (m->column < n->column);
+	return order ? order : (x->position > y->position) - (x->position < y->position);
 }
 
 static void report_twice(struct planner *p, const struct thing *first, const struct thing *again)

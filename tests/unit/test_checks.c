@@ -100,18 +100,13 @@ struct made {
 	char *said;
 };
 
-/* devices: what stands below `devices:`. */
-static struct made make(const char *list)
+static struct made make_text(const char *text)
 {
 	struct made m = { .diags = diags_new() };
-	char *text = NULL;
 	size_t len;
 	FILE *out;
 
-	assert_true(asprintf(&text, "arch: x86_64\nmemory: 1M\nboot: blob\ndevices:\n%s", list) >
-		    0);
 	m.config = config_load_text("vm.yaml", text, strlen(text), &registry, NULL, m.diags);
-	free(text);
 	assert_non_null(m.config);
 	m.plan = plan_make(config_vm(m.config), &registry, arch_find(ARCH_X86_64), NULL, NULL,
 			   m.diags);
@@ -120,6 +115,19 @@ static struct made make(const char *list)
 	assert_non_null(out);
 	diags_print(m.diags, out, DIAG_TEXT, false);
 	fclose(out);
+	return m;
+}
+
+/* list: what stands below `devices:`. */
+static struct made make(const char *list)
+{
+	struct made m;
+	char *text = NULL;
+
+	assert_true(asprintf(&text, "arch: x86_64\nmemory: 1M\nboot: blob\ndevices:\n%s", list) >
+		    0);
+	m = make_text(text);
+	free(text);
 	return m;
 }
 
@@ -429,6 +437,30 @@ static void one_file_as_two_disks_is_refused_if_any_writes(void **state)
 		  "  - disk: {path: a.img, read_only: true}\n");
 }
 
+/* The base's lines are further down than those of the file that extends it. */
+static void the_first_of_two_is_the_first_of_the_config(void **state)
+{
+	FILE *base = fopen("base.yaml", "w");
+	struct made m;
+
+	(void)state;
+	assert_non_null(base);
+	fputs("# A\n# long\n# comment\narch: x86_64\nmemory: 1M\nboot: blob\ndevices:\n"
+	      "  - disk: {path: a.img}\n  - nic: {mac: \"52:54:00:00:00:01\"}\n",
+	      base);
+	fclose(base);
+	m = make_text("extends: base.yaml\ndevices+:\n"
+		      "  - disk: {path: a.img}\n  - nic: {mac: \"52:54:00:00:00:01\"}\n");
+	unlink("base.yaml");
+	assert_int_equal(diags_errors(m.diags), 2);
+	if (!strstr(m.said, "vm.yaml:3:18: error: 'a.img' is the disk of two devices") ||
+	    !strstr(m.said, "base.yaml:8:18: note: first used here, by disk") ||
+	    !strstr(m.said, "vm.yaml:4:16: error: two devices have the MAC address") ||
+	    !strstr(m.said, "base.yaml:9:16: note: first used here, by nic"))
+		fail_msg("%s", m.said);
+	drop(&m);
+}
+
 static void options_that_contradict_each_other_are_reported_with_both_places(void **state)
 {
 	(void)state;
@@ -457,6 +489,7 @@ int main(void)
 		cmocka_unit_test(a_disk_must_be_a_multiple_of_its_sectors),
 		cmocka_unit_test(disks_must_be_readable_and_writable_as_they_are_used),
 		cmocka_unit_test(one_file_as_two_disks_is_refused_if_any_writes),
+		cmocka_unit_test(the_first_of_two_is_the_first_of_the_config),
 		cmocka_unit_test(options_that_contradict_each_other_are_reported_with_both_places),
 	};
 

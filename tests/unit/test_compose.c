@@ -89,6 +89,33 @@ static void entries_with_the_same_id_merge(void **state)
 	unload(&l);
 }
 
+static void an_id_stands_once_in_what_is_appended(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	write_file("base.yaml", BOOT "devices: [gadget: {id: a}]\n");
+	write_file("vm.yaml", "extends: base.yaml\ndevices+:\n"
+			      "  - gadget: {id: a, count: 4}\n"
+			      "  - gadget: {id: b}\n"
+			      "  - gadget: {count: 5, id: a}\n");
+	l = LOAD("vm.yaml");
+	assert_int_equal(l.errors, 1);
+	assert_said(l, "vm.yaml:5:28: error: id 'a' stands twice in one list");
+	assert_said(l, "vm.yaml:3:18: note: it stands here first");
+	assert_int_equal(l.vm->n_devices, 2);
+	assert_int_equal(gadget(&l, 0)->count, 4);
+	unload(&l);
+
+	/* Each layer, and each --set, may do so again. */
+	write_file("mid.yaml", "extends: base.yaml\ndevices+: [gadget: {id: a, count: 4}]\n");
+	write_file("vm.yaml", "extends: mid.yaml\ndevices+: [gadget: {id: a, count: 5}]\n");
+	l = LOAD("vm.yaml", "set", "devices+=[gadget: {id: a, count: 6}]");
+	assert_silent(l);
+	assert_int_equal(gadget(&l, 0)->count, 6);
+	unload(&l);
+}
+
 static void another_choice_replaces_and_the_same_one_merges(void **state)
 {
 	struct loaded l;
@@ -328,6 +355,7 @@ int main(void)
 		cmocka_unit_test(maps_merge_deeply_and_values_replace),
 		cmocka_unit_test(lists_replace_and_plus_appends),
 		cmocka_unit_test(entries_with_the_same_id_merge),
+		cmocka_unit_test(an_id_stands_once_in_what_is_appended),
 		cmocka_unit_test(another_choice_replaces_and_the_same_one_merges),
 		cmocka_unit_test(null_takes_away_and_nothing_is_the_empty_value),
 		cmocka_unit_test(a_size_and_a_map_of_memory_replace_each_other),

@@ -59,9 +59,9 @@ static void every_origin_is_told(void **state)
 		       "mid.yaml:3, extended by vm.yaml:2\n");
 	contains(text, "devices[0].gadget.small = 5 ${S} by its default at "
 		       "vm.yaml:4\n");
-	contains(text, "devices[0].gadget.wide = 9 --set\n");
+	contains(text, "devices[0].gadget.wide = 9 --set devices.a.wide=9\n");
 	contains(text, "devices[0].gadget.path = /e ${EXPLAINED} from the "
-		       "environment at --set\n");
+		       "environment at --set devices.a.path=${EXPLAINED}\n");
 	contains(text, "devices[0].gadget.time = 20s default of gadget\n");
 	contains(text, "devices[0].gadget.inner.within = 1500ms default of inner\n");
 	contains(text, "devices[1] = plain mid.yaml:4,");
@@ -160,6 +160,46 @@ static void json_has_the_same(void **state)
 	unload(&l);
 }
 
+static void each_set_is_told_apart(void **state)
+{
+	struct loaded l;
+	char *text;
+
+	(void)state;
+	write_file("vm.yaml", BOOT);
+	l = LOAD("vm.yaml", "set", "vcpus=2", "set", "memory=1M", "set", "vcpus=3");
+	text = explained(&l, NULL, DIAG_TEXT);
+	contains(text, "memory = 1M --set memory=1M\n");
+	contains(text, "vcpus = 3 --set vcpus=3, instead of 2 at --set vcpus=2\n");
+	free(text);
+	text = explained(&l, "memory", DIAG_JSON);
+	contains(text, "\"origin\": \"--set memory=1M\",\n \"file\": \"--set\",\n \"line\": 1,\n "
+		       "\"column\": 8\n");
+	free(text);
+	unload(&l);
+}
+
+static void columns_are_those_of_a_terminal(void **state)
+{
+	struct loaded l;
+	char *text;
+
+	(void)state;
+	write_file("vm.yaml",
+		   BOOT "devices:\n"
+			"  - gadget: {id: \xc3\xa9\xc3\xa9, path: /\xe6\x97\xa5\xe6\x9c\xac}\n");
+	l = LOAD("vm.yaml");
+	assert_silent(l);
+	text = explained(&l, "devices[0]", DIAG_TEXT);
+	/* The column is as wide as the path in its quotes, which has two wide characters. */
+	if (!strstr(text, "= \"\xc3\xa9\xc3\xa9\"     vm.yaml:4") ||
+	    !strstr(text, "= \"/\xe6\x97\xa5\xe6\x9c\xac\"  vm.yaml:4") ||
+	    !strstr(text, "= 1500ms   default of inner"))
+		fail_msg("%s", text);
+	free(text);
+	unload(&l);
+}
+
 static void no_terminal_is_sent_what_a_file_name_holds(void **state)
 {
 	struct loaded l;
@@ -182,6 +222,8 @@ int main(void)
 		cmocka_unit_test(a_path_limits_it),
 		cmocka_unit_test(unknown_paths_are_errors),
 		cmocka_unit_test(json_has_the_same),
+		cmocka_unit_test(each_set_is_told_apart),
+		cmocka_unit_test(columns_are_those_of_a_terminal),
 		cmocka_unit_test(no_terminal_is_sent_what_a_file_name_holds),
 	};
 

@@ -147,8 +147,14 @@ static void errors_point_into_the_flag(void **state)
 	errors("name=\xff", "--set:1:6: error: the byte 0xff is not UTF-8");
 	errors("a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q=1",
 	       "--set:1:1: error: this path has too many steps");
-	errors("devices[99999999999999999999]=x",
+	errors("devices[99999999999999999999]=x", "--set:1:8: error: 'devices' has no such entry");
+	errors("devices[10000000]=x", "--set:1:8: error: 'devices' has no entry 10000000");
+	errors("devices[4294967296]=x", "help: it has: [0] plain, [1] gadget a, [2] disk");
+	errors("devices[1x]=x",
 	       "--set:1:8: error: in brackets stands the number of an entry, or +");
+	errors("devices[0]\xc3\xa9=x", "--set:1:11: error: behind a ']' comes '.' or '['\n"
+				       "    1 | devices[0]\xc3\xa9=x\n"
+				       "      |           ^\n");
 }
 
 static void a_config_of_flags_alone(void **state)

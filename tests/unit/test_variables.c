@@ -1,4 +1,6 @@
 /* test_variables.c: ${NAME}, ${NAME:-DEFAULT}, $$. */
+#include <time.h>
+
 #include "compose_helpers.h"
 
 #define BOOT "arch: x86_64\nboot: {image: {file: i}}\n"
@@ -92,6 +94,22 @@ static void the_outcome_is_checked_like_any_text(void **state)
 	assert_said(l, "vm.yaml:5:26: error: 'flag' of gadget can't be 'null'");
 	assert_said(l, "vm.yaml:5:43: error: 'path' of gadget is empty");
 	assert_said(l, "vm.yaml:5:52: error: unknown device '{plain: }'");
+	unload(&l);
+}
+
+static void a_name_defined_twice_is_used_as_a_whole(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	write_file("vm.yaml", BOOT "vcpus: ${N}\n");
+	l = LOAD("vm.yaml", "define", "N=1", "define", "N=2");
+	assert_silent(l);
+	assert_int_equal(l.vm->vcpus, 2);
+	unload(&l);
+	l = LOAD("vm.yaml", "define", "N=1", "define", "NN=2");
+	assert_said(l, "--define:1:1: warning: nothing here uses ${NN}");
+	assert_null(strstr(l.said, "${N}"));
 	unload(&l);
 }
 
@@ -191,16 +209,38 @@ static void variables_have_a_size_together(void **state)
 	free(text);
 }
 
+/* Each once cost a walk through the file to its place: 9,000 of them took two seconds. */
+static void time_grows_no_faster_than_the_number_of_variables(void **state)
+{
+	static char text[128 + 9000 * 8] = BOOT "name: \"";
+	size_t n = strlen(text);
+	struct loaded l;
+	clock_t begin;
+
+	(void)state;
+	for (int i = 0; i < 9000; i++, n += 7)
+		memcpy(text + n, "${E:-x}", 7);
+	memcpy(text + n, "\"\n", 3);
+	write_file("vm.yaml", text);
+	begin = clock();
+	l = LOAD("vm.yaml", "define", "UNUSED=1");
+	assert_true(clock() - begin < CLOCKS_PER_SEC / 2);
+	assert_non_null(strstr(l.said, "name")); /* 9,000 bytes are too long for one */
+	unload(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_take_variables),
 		cmocka_unit_test(keys_and_hidden_values_take_none),
 		cmocka_unit_test(the_outcome_is_checked_like_any_text),
+		cmocka_unit_test(a_name_defined_twice_is_used_as_a_whole),
 		cmocka_unit_test(extends_takes_variables),
 		cmocka_unit_test(mistakes_have_their_place),
 		cmocka_unit_test(define_is_checked),
 		cmocka_unit_test(variables_have_a_size_together),
+		cmocka_unit_test(time_grows_no_faster_than_the_number_of_variables),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
