@@ -262,6 +262,34 @@ static const char *scalar(const struct node *map, const char *key)
 	return node && node->kind == NODE_SCALAR ? node->text : NULL;
 }
 
+/* Entry i of the list: complete, well formed, and of a file that has no other. */
+static bool good_entry(const struct node *list, uint32_t i, struct diags *diags)
+{
+	const struct node *entry = list->children[i];
+	const char *path = scalar(entry, "path"), *digest = scalar(entry, "sha256");
+
+	if (!path || !scalar(entry, "size") || !digest) {
+		diag_error(diags, entry->mark,
+			   "an entry of a lock file has 'path', 'size' and 'sha256'");
+		return false;
+	}
+	if (strlen(digest) != 2 * SHA256_DIGEST_LENGTH ||
+	    strspn(digest, "0123456789abcdef") != 2 * SHA256_DIGEST_LENGTH) {
+		diag_error(diags, node_get(entry, "sha256")->mark,
+			   "a sha256 has 64 digits of 0-9 and a-f");
+		return false;
+	}
+	for (uint32_t k = 0; k < i; k++) {
+		if (strcmp(scalar(list->children[k], "path"), path) != 0)
+			continue;
+		diag_error(diags, node_get(entry, "path")->mark,
+			   "'%s' stands twice in the lock file", path);
+		diag_note(diags, node_get(list->children[k], "path")->mark, "first here");
+		return false;
+	}
+	return true;
+}
+
 /* The list of files, or NULL after a diagnostic: this is no lock file of ours. */
 static const struct node *locked_files(const struct node *root, const char *lock,
 				       struct diags *diags)
@@ -284,13 +312,8 @@ static const struct node *locked_files(const struct node *root, const char *lock
 		return NULL;
 	}
 	for (uint32_t i = 0; i < list->n_children; i++) {
-		const struct node *entry = list->children[i];
-
-		if (!scalar(entry, "path") || !scalar(entry, "size") || !scalar(entry, "sha256")) {
-			diag_error(diags, entry->mark,
-				   "an entry of a lock file has 'path', 'size' and 'sha256'");
+		if (!good_entry(list, i, diags))
 			return NULL;
-		}
 	}
 	return list;
 }

@@ -343,6 +343,14 @@ static void what_is_no_lock_file_is_refused(void **state)
 		{ "version: 1\nfiles: {a: b}\n",
 		  "lock:2:8: error: 'files' of a lock file is a list" },
 		{ "version: 1\nfiles: [abc]\n", "has 'path', 'size' and 'sha256'" },
+		{ "version: 1\nfiles:\n  - {path: a, size: 3, sha256: ABC}\n",
+		  "lock:3:32: error: a sha256 has 64 digits" },
+		{ "version: 1\nfiles:\n"
+		  "  - {path: a, size: 3, sha256: "
+		  "00000000000000000000000000000000ffffffffffffffffffffffffffffffff}\n"
+		  "  - {path: a, size: 3, sha256: "
+		  "10000000000000000000000000000000ffffffffffffffffffffffffffffffff}\n",
+		  "lock:4:12: error: 'a' stands twice" },
 		{ "version: 1\nfiles:\n  - path: abc\n", "has 'path', 'size' and 'sha256'" },
 		{ "version: 1\nfiles:\n  - {path: [abc], size: 3, sha256: x}\n",
 		  "lock:3:5: error: an entry" },
