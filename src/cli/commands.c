@@ -1,6 +1,7 @@
 /* commands.c: the table of all commands, and the two that talk about it: help and version. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <vibevmm/bytes.h>
 
@@ -47,6 +48,8 @@ int cli_unknown_command(const char *name)
 	fprintf(stderr, "vibevmm: unknown command '%s'", name);
 	if (near)
 		fprintf(stderr, "; did you mean '%s'?", near);
+	else if (!access(name, F_OK))
+		fprintf(stderr, "; to run that file, write `vibevmm run %s`", name);
 	fprintf(stderr, "\nSee `vibevmm help`.\n");
 	return STATUS_USAGE;
 }

@@ -124,8 +124,8 @@ static int unknown(const struct cli_command *command, const struct registry *reg
 	for (size_t i = 0; i < registry->n_devices && i < 63; i++)
 		names[i] = registry->devices[i]->type.name;
 	near = config_nearest(name, names);
-	return cli_usage(command, "there is no device '%s'%s%s%s", name,
-			 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	return cli_usage(command, "there is no device '%s'%s%s%s; `vibevmm devices` lists them",
+			 name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static int devices(const struct cli_command *command, const struct cli_args *args)
