@@ -43,7 +43,7 @@ size_t memory_slots(const struct memory *memory, const struct memory_slot **slot
 void *memory_ptr(const struct memory *memory, uint64_t gpa, uint64_t len, bool writable);
 
 /* Copy in or out, across adjacent slots; -EFAULT and nothing copied if any byte is outside.
- * memory_load also writes read-only slots: it is how ROMs are filled. */
+ * memory_load also writes read-only slots, as whoever fills a ROM must. */
 int memory_read(const struct memory *memory, uint64_t gpa, void *buf, uint64_t len);
 int memory_write(const struct memory *memory, uint64_t gpa, const void *buf, uint64_t len);
 int memory_load(const struct memory *memory, uint64_t gpa, const void *buf, uint64_t len);

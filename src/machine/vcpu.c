@@ -1,9 +1,4 @@
 /* vcpu.c: a vCPU's thread: create, run, hand accesses to the bus, leave. */
-#include <errno.h>
-#include <signal.h>
-#include <string.h>
-
-#include <vibevmm/bytes.h>
 #include <vibevmm/log.h>
 
 #include "machine_private.h"
