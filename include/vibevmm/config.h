@@ -29,6 +29,7 @@ enum option_kind {
 	OPTION_PATH, /* relative to the file that names it     -> char *, joined to its directory */
 	OPTION_ENUM, /* one of .words                          -> uint32_t, index into .words */
 	OPTION_MAP,  /* a mapping with options of its own      -> the struct of .type, inline */
+	OPTION_MAPS, /* a sequence of mappings with options       -> struct config_maps */
 	OPTION_CHOICE,	/* one one-key mapping out of a table     -> struct config_choice * */
 	OPTION_CHOICES, /* a sequence of them                     -> struct config_choice *,
 			   uint32_t. The tables (memory kinds, boot formats, devices) are the
@@ -44,6 +45,7 @@ enum option_text {
 		      * planner refuses one that is used twice. The value is in lower case */
 	TEXT_IFNAME, /* the name of a network interface of the host */
 	TEXT_REGEX,  /* a POSIX extended regular expression */
+	TEXT_UUID,   /* 8-4-4-4-12 hexadecimal digits (RFC 4122, 3) */
 };
 
 /* An OPTION_PATH that is a disk image, for the planner: it is a regular file or a block device,
@@ -68,11 +70,17 @@ struct option {
 	uint64_t min, max, align; /* for numbers, after units; max 0: no limit but the member's;
 				   * align 0: none. For strings: length in bytes */
 	const char *const *words; /* OPTION_ENUM: NULL-terminated */
-	const struct config_type *type; /* OPTION_MAP */
+	const struct config_type *type; /* OPTION_MAP, OPTION_MAPS */
 	enum option_text text;		/* OPTION_STRING */
 	const struct option_disk *disk; /* OPTION_PATH; NULL: no disk */
 	const char *was;		/* a former key, still taken, with a warning; NULL: none */
 	const char *doc;		/* one sentence without a full stop */
+};
+
+/* The value of an OPTION_MAPS: an array of n of the structs of .type; NULL if n is 0. */
+struct config_maps {
+	const void *list;
+	uint32_t n;
 };
 
 /* OPTION(struct uart16550_config, baud, OPTION_UINT, .def = "115200", .doc = "...") */
@@ -161,14 +169,30 @@ struct memory_rom {
 	char *file;
 };
 
-enum reset_action { RESET_FAIL, RESET_EXIT };
+enum reset_action { RESET_FAIL, RESET_EXIT, RESET_RESTART };
 
 /* `irqchip: auto|none|split|full`: see platform options. */
 enum platform_irqchip { IRQCHIP_AUTO, IRQCHIP_NONE, IRQCHIP_SPLIT, IRQCHIP_FULL };
 
+/* `gic: auto|v2|v3` */
+enum platform_gic { GIC_AUTO, GIC_V2, GIC_V3 };
+
 struct platform_config {
 	uint32_t irqchip; /* enum platform_irqchip */
+	uint32_t gic;	  /* enum platform_gic */
+	bool pmu, sve;
 	bool pit;
+	bool acpi; /* where the boot format looks for tables */
+};
+
+/* `topology:`; 0: the planner's choice. */
+struct topology_config {
+	uint32_t sockets, cores, threads;
+};
+
+/* `smbios:`: what the guest is told about its maker (DMTF DSP0134, 7.2, type 1). */
+struct smbios_config {
+	char *vendor, *product, *version, *serial, *uuid; /* NULL: none given */
 };
 
 /* The whole of a VM file. Strings and structs belong to the config. */
@@ -186,7 +210,10 @@ struct vm_config {
 	const struct config_choice *devices; /* good ones only, in order */
 	uint32_t n_devices;
 	struct platform_config platform;
+	struct topology_config topology;
+	struct smbios_config smbios;
 	uint32_t on_reset;	 /* enum reset_action */
+	uint64_t grace;		 /* ns between the power button and the hard end */
 	const struct node *root; /* normalised tree, for positions */
 };
 

@@ -40,12 +40,42 @@ struct claim {
 			 * wider ones. 0: 8 */
 };
 
+/* What a device is to the machine's description, beyond its registers: what the tables that
+ * firmware leaves for an operating system say about it in places of their own. */
+enum device_role {
+	ROLE_NONE,
+	ROLE_SERIAL,   /* a serial console: SPCR; stdout-path */
+	ROLE_RTC,      /* the CMOS clock: without one, the FADT says so */
+	ROLE_KEYBOARD, /* an i8042: the same */
+	ROLE_POWER,    /* power off, reset and the power button: the FADT's registers */
+	ROLE_PANIC,    /* the guest reports its panic here */
+};
+
+/* How a device shows in ACPI and in the device tree. Addresses, ports and lines come from its
+ * claims, as the planner placed them. */
+struct device_description {
+	enum device_role role;
+	const char *hid; /* ACPI 6.4, 6.1.5, _HID: "PNP0501"; NULL: it has no device object */
+	const char *compatible[3]; /* Devicetree Specification, 2.3.1: the first NULL ends it;
+				    * without any it has no node */
+	const char *node;	   /* the node's generic name, 2.2.2: "serial" */
+	const struct device_property {
+		const char *name;
+		uint32_t value;
+	} * properties; /* of the node; ends with name NULL; may itself be NULL */
+	const struct device_power {
+		uint8_t sleep_control, sleep_status, reset; /* offsets in its registers */
+		uint8_t s5, reset_value;		    /* what goes there */
+	} * power; /* ROLE_POWER on x86_64: ACPI 6.4, 4.8.3.6 and 4.8.3.7 */
+};
+
 struct device_row {
 	struct config_type type;
 	unsigned arches;	    /* enum arch bits */
 	unsigned max;		    /* how many in one VM; 0: no limit */
 	const struct claim *claims; /* ends with name NULL; may itself be NULL */
 	unsigned needs, wants;	    /* enum hv_cap bits: refuse without; use if there */
+	const struct device_description *describe; /* NULL: only who knows of it finds it */
 
 	/* Rules across options. Pure; reports to diags at the marks of `node`. May be NULL. */
 	void (*check)(const void *options, const struct node *node, struct diags *diags);
@@ -57,6 +87,11 @@ struct device_row {
 	uint64_t (*read)(struct device *dev, unsigned claim, uint64_t offset, unsigned size);
 	void (*write)(struct device *dev, unsigned claim, uint64_t offset, unsigned size,
 		      uint64_t value);
+
+	/* The user asks the guest to power off: the power button, which counts if a line of the
+	 * device is connected. Any thread, without the lock; must not wait. NULL: there is
+	 * none. */
+	void (*power_button)(struct device *dev);
 };
 
 /* Every device's options begin with its id. */
@@ -69,14 +104,21 @@ struct boot_row {
 	unsigned arches;
 	bool interrupts; /* the guest expects an interrupt controller (an operating system kernel)
 			  */
+	bool tables;	 /* it looks for tables that describe the machine: ACPI and SMBIOS */
+	const char *const
+		*devices; /* types that such a guest counts on: the loader adds those that
+			   * the config doesn't list. Ends with NULL; may itself be NULL */
 
 	/* Looks at the image's headers, reserves its places (plan_boot_*) and sets the entry;
 	 * reports to diags. The files it reads are the images that the options name. */
 	void (*plan)(struct plan *plan, const struct config_choice *boot, struct diags *diags);
 
-	/* Copies the image into guest memory at the planned places. */
+	/* Copies the image into guest memory at the planned places; again at each restart. */
 	int (*load)(const struct plan *plan, const struct config_choice *boot,
 		    struct memory *memory, struct err *err);
+
+	/* Frees plan->boot_private, which may be NULL; without this, free(3) does. */
+	void (*release)(void *boot_private);
 };
 
 struct registry {

@@ -30,7 +30,7 @@ static bool enter(const struct registry *registry, struct place *place, const ch
 	const struct config_type *type;
 
 	for (const struct option *o = place->option; same_key(o, place->option); o++) {
-		if (o->kind == OPTION_MAP) {
+		if (o->type) {
 			*place = (struct place){ .type = o->type };
 			place->option = registry_option(place->type, name);
 			return place->option != NULL;
@@ -67,7 +67,7 @@ static void names_at(const struct registry *registry, const struct place *place,
 	size_t n = 0;
 
 	for (const struct option *o = place->option; o && same_key(o, place->option); o++) {
-		if (o->kind == OPTION_MAP)
+		if (o->type)
 			options = o->type->options;
 		for (size_t i = 0;
 		     is_choice(o) && n < max - 1 && (type = config_choice_type(registry, o, i));
@@ -87,7 +87,7 @@ static void print_option(const struct registry *registry, const struct place *pl
 		printf("%s%s: ", o == place->option ? "" : "\n", o->key);
 		rows_print_values(stdout, o);
 		printf("\n    %s\n", o->doc);
-		if (o->kind == OPTION_MAP) {
+		if (o->type) {
 			printf("\nOptions:\n");
 			rows_print_options(stdout, o->type);
 		}

@@ -141,6 +141,8 @@ void man_changes(FILE *out)
 
 static void put_options(FILE *out, const struct config_type *type)
 {
+	bool top = type == config_vm_type(); /* its mappings have sections of their own */
+
 	fputs(".Bl -tag -width Ds\n", out);
 	for (const struct option *o = type->options; o && o->key; o++) {
 		fputs(".It Cm ", out);
@@ -149,6 +151,8 @@ static void put_options(FILE *out, const struct config_type *type)
 		put_values(out, o);
 		fputs(".br\n", out);
 		line(out, o->doc, ".");
+		if (!top && (o->kind == OPTION_MAP || o->kind == OPTION_MAPS))
+			put_options(out, o->type);
 	}
 	fputs(".El\n", out);
 }

@@ -106,12 +106,24 @@ static void add_text(struct words *w, const struct option *o)
 	case TEXT_REGEX:
 		add(w, "POSIX extended regular expression");
 		return;
+	case TEXT_UUID:
+		add(w, "UUID such as 8d3f9c52-0a1b-4c6e-9f57-2b8e6d4c1a70");
+		return;
 	}
 	if (o->min && o->max)
 		add(w, " of %llu to %llu bytes", (unsigned long long)o->min,
 		    (unsigned long long)o->max);
 	else if (o->max)
 		add(w, " of at most %llu bytes", (unsigned long long)o->max);
+}
+
+static void add_maps(struct words *w, const struct config_type *type)
+{
+	const char *comma = " ";
+
+	add(w, "list, each entry a mapping of");
+	for (const struct option *o = type->options; o->key; o++, comma = ", ")
+		add(w, "%s%s", comma, o->key);
 }
 
 const char *config_values_text(const struct option *option, char *buf, size_t len)
@@ -132,6 +144,8 @@ const char *config_values_text(const struct option *option, char *buf, size_t le
 
 	if (option->kind == OPTION_STRING || option->kind == OPTION_ENUM)
 		add_text(&w, option);
+	else if (option->kind == OPTION_MAPS)
+		add_maps(&w, option->type);
 	else
 		add(&w, "%s", nouns[option->kind]);
 	if (option->kind == OPTION_UINT || option->kind == OPTION_SIZE ||

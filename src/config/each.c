@@ -5,8 +5,22 @@
 
 static bool has_value(const struct option *option, const struct node *node)
 {
-	return option->kind == OPTION_MAP ? node->kind == NODE_MAP
-					  : node->kind == NODE_SCALAR && node->canon;
+	return option->type ? node->kind != NODE_SCALAR : node->kind == NODE_SCALAR && node->canon;
+}
+
+static int each_of_map(const struct config_choice *choice, const struct config_type *type,
+		       const void *options, const struct node *map, config_option_fn fn, void *arg);
+
+static int each_of_maps(const struct config_choice *choice, const struct config_type *type,
+			const struct config_maps *maps, const struct node *list,
+			config_option_fn fn, void *arg)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < maps->n && !ret; i++)
+		ret = each_of_map(choice, type, (const char *)maps->list + i * type->size,
+				  list->children[i], fn, arg);
+	return ret;
 }
 
 static int each_of_map(const struct config_choice *choice, const struct config_type *type,
@@ -23,7 +37,9 @@ static int each_of_map(const struct config_choice *choice, const struct config_t
 			continue;
 		member = (const char *)options + o->offset;
 		ret = o->kind == OPTION_MAP ? each_of_map(choice, o->type, member, node, fn, arg)
-					    : fn(arg, choice, o, member, node);
+		      : o->kind == OPTION_MAPS
+			      ? each_of_maps(choice, o->type, member, node, fn, arg)
+			      : fn(arg, choice, o, member, node);
 	}
 	return ret;
 }

@@ -155,6 +155,20 @@ static void add_choices(struct explanation *e, const struct option *option, cons
 	}
 }
 
+static void add_maps(struct explanation *e, const struct config_type *type,
+		     const struct option *option, const struct node *node, const char *path)
+{
+	if (!node->n_children)
+		add_row(e, path, "[]", origin_text(e, type, node, node->mark), node->mark);
+	for (uint32_t i = 0; i < node->n_children && path; i++) {
+		const struct node *entry = node->children[i];
+
+		e->inside += entry == e->target;
+		add_map(e, option->type, entry, arena_printf(&e->config->arena, "%s[%u]", path, i));
+		e->inside -= entry == e->target;
+	}
+}
+
 static void add_map(struct explanation *e, const struct config_type *type, const struct node *map,
 		    const char *path)
 {
@@ -168,6 +182,8 @@ static void add_map(struct explanation *e, const struct config_type *type, const
 		e->inside += child == e->target;
 		if (o->kind == OPTION_MAP)
 			add_map(e, o->type, child, at);
+		else if (o->kind == OPTION_MAPS)
+			add_maps(e, type, o, child, at);
 		else if (o->kind == OPTION_CHOICE || o->kind == OPTION_CHOICES)
 			add_choices(e, o, child, at);
 		else if (child->canon && !child->bad)

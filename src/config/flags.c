@@ -71,9 +71,6 @@ static const struct config_flag flags[FLAG_COUNT + 1] = {
 	[FLAG_CONSOLE] = { .name = "console", .doc = "Add Vibe-VMM's debug console" },
 };
 
-/* For a kernel without one, as Vibe-VMM has it. */
-#define DEFAULT_CMDLINE "console=hvc0 earlyprintk=serial panic=1"
-
 /* Vibe-VMM's documented memory map: low RAM from 0, with its device windows in it, and the rest of
  * the RAM at 4 GiB. */
 #define HIGH_RAM 0x100000000
@@ -84,17 +81,19 @@ struct range {
 
 static const struct vibe_map {
 	enum arch arch;
-	uint64_t low;	  /* at most so much of the RAM is low */
-	uint64_t console; /* where the debug console's window lies */
+	uint64_t low;	    /* at most so much of the RAM is low */
+	uint64_t console;   /* where the debug console's window lies */
+	const char *serial; /* the port that a kernel's early messages go to */
 	struct range windows[3];
 } vibe_maps[] = {
 	{ .arch = ARCH_X86_64,
 	  .low = 256 << 20,
 	  .console = 0x9000000,
+	  .serial = "uart16550",
 	  .windows = { { 0x9000000, 4 << 10 },	    /* debug console */
 		       { 0xa000000, 12 << 10 },	    /* virtio console, block, net */
 		       { 0xb000000, 16 << 20 } } }, /* BARs of passed-through devices */
-	{ .arch = ARCH_ARM64, .low = 128 << 20, .console = 0x90000000 },
+	{ .arch = ARCH_ARM64, .low = 128 << 20, .console = 0x90000000, .serial = "pl011" },
 };
 
 const struct config_flag *config_flags(void)
@@ -234,15 +233,6 @@ static void follow_entry(struct config *config, struct layer *layer)
 		override_text(config, layer, "boot.raw.load", entry->text);
 }
 
-static void follow_kernel(struct config *config, struct layer *layer)
-{
-	const struct node *linux_ = node_get(node_get(config->root, "boot"), "linux");
-	const struct node *kernel = node_get(linux_, "kernel");
-
-	if (kernel && layer_of(kernel->mark) == layer && !node_get(linux_, "cmdline"))
-		override_text(config, layer, "boot.linux.cmdline", DEFAULT_CMDLINE);
-}
-
 static struct node *add_node(struct config *config, struct node *parent, const char *key,
 			     enum node_kind kind)
 {
@@ -314,23 +304,27 @@ static void follow_map(struct config *config, const struct vibe_map *map, struct
 	node_put(&config->arena, config->root, written, memory);
 }
 
-static bool has_device(const struct config *config, const char *type)
+/* A kernel without a config has somewhere to print to. */
+static void follow_kernel(struct config *config, const char *serial)
 {
-	const struct node *devices = node_get(config->root, "devices");
+	struct node *list, *entry;
 
-	for (uint32_t i = 0; devices && i < devices->n_children; i++) {
-		const struct node *entry = devices->children[i];
-
-		if (entry->kind == NODE_SCALAR ? !strcmp(entry->text, type)
-					       : node_get(entry, type) != NULL)
-			return true;
-	}
-	return false;
+	if (config->top->source.text || node_get(config->root, "devices") ||
+	    choice_find(&config->choices[TABLE_DEVICES], serial) < 0)
+		return;
+	list = add_node(config, config->root, "devices", NODE_SEQ);
+	entry = list ? add_node(config, list, NULL, NODE_SCALAR) : NULL;
+	if (!entry)
+		return;
+	list->from = entry->from = "the serial port of --kernel without a config";
+	list->is_default = entry->is_default = true;
+	entry->text = (char *)serial;
+	entry->len = strlen(serial);
 }
 
 void flags_follow(struct config *config)
 {
-	struct layer *kernel = given(config, FLAG_KERNEL), *entry = given(config, FLAG_ENTRY);
+	struct layer *entry = given(config, FLAG_ENTRY);
 	struct layer *console = given(config, FLAG_CONSOLE), *binary = given(config, FLAG_BINARY);
 	const struct vibe_map *map = vibe_maps;
 
@@ -338,11 +332,11 @@ void flags_follow(struct config *config)
 		check_format(config, layer);
 	while (map->arch != config->arch)
 		map++;
-	if (kernel)
-		follow_kernel(config, kernel);
+	if (given(config, FLAG_KERNEL))
+		follow_kernel(config, map->serial);
 	if (entry)
 		follow_entry(config, entry);
-	if (console && !has_device(config, "debug-console")) {
+	if (console && !config_has_device(config, "debug-console")) {
 		override_text(config, console, "devices[+].debug-console.at",
 			      hex(config, map->console));
 		if (map->arch == ARCH_X86_64)

@@ -169,6 +169,24 @@ static bool check_regex(struct config *config, const char *label, struct node *n
 	return true;
 }
 
+static bool check_uuid(struct config *config, const char *label, struct node *node)
+{
+	static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	bool good = node->len == sizeof(shape) - 1;
+
+	for (size_t i = 0; good && i < node->len; i++)
+		good = shape[i] == 'x' ? isxdigit((unsigned char)node->text[i])
+				       : node->text[i] == '-';
+	if (!good) {
+		diag_error(config->diags, node->mark, "%s '%s' is not a UUID", label,
+			   config_shown(config, node->text));
+		diag_help(config->diags, "32 hexadecimal digits as %s; `uuidgen` makes one", shape);
+		return false;
+	}
+	node->canon = node->text;
+	return true;
+}
+
 bool form_check(struct config *config, const struct config_type *type, const struct option *option,
 		struct node *node)
 {
@@ -181,6 +199,8 @@ bool form_check(struct config *config, const struct config_type *type, const str
 		return check_ifname(config, label, node);
 	case TEXT_REGEX:
 		return check_regex(config, label, node);
+	case TEXT_UUID:
+		return check_uuid(config, label, node);
 	case TEXT_ANY:
 		break;
 	}

@@ -145,7 +145,8 @@ static bool is_bad(const struct node *root, const char *key)
 }
 
 /* What the layers come to, with everything filled in that a user left to others. */
-static void complete(struct config *config, const struct config_request *request)
+static void complete(struct config *config, const struct config_request *request,
+		     const struct registry *registry)
 {
 	const struct config_settings *settings = request->settings;
 
@@ -154,6 +155,7 @@ static void complete(struct config *config, const struct config_request *request
 	variables_warn(config);
 	config->arch = find_arch(config->root);
 	flags_follow(config);
+	config_add_expected(config, registry);
 	if (settings && settings->backend)
 		set_default(config, "backend", settings->backend,
 			    arena_printf(&config->arena, "default of the host settings %s",
@@ -164,7 +166,8 @@ static void complete(struct config *config, const struct config_request *request
 }
 
 /* From config->root to config->vm. 0 or -errno after a diagnostic. */
-static int load(struct config *config, const struct config_request *request)
+static int load(struct config *config, const struct config_request *request,
+		const struct registry *registry)
 {
 	struct node *name;
 	int ret = -EINVAL;
@@ -172,7 +175,7 @@ static int load(struct config *config, const struct config_request *request)
 	if (!config->root)
 		goto out;
 	if (config->root->kind == NODE_MAP)
-		complete(config, request);
+		complete(config, request, registry);
 	config_normalise(config);
 	if (config->arena.failed || config->root->kind != NODE_MAP)
 		goto out;
@@ -227,7 +230,7 @@ struct config *config_load(const struct config_request *request, const struct re
 	else
 		config->root = node_new(&config->arena, NODE_MAP,
 					(struct mark){ .source = &config->top->source });
-	if (load(config, request)) {
+	if (load(config, request, registry)) {
 		config_free(config);
 		return NULL;
 	}
@@ -255,7 +258,7 @@ struct config *config_load_text(const char *name, const char *text, size_t len,
 	memcpy(copy, text, len);
 	copy[len] = 0;
 	config->root = layer_take(config, config->top, name, copy, len);
-	if (!load(config, &request))
+	if (!load(config, &request, registry))
 		return config;
 fail:
 	config_free(config);

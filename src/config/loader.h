@@ -261,6 +261,15 @@ void flags_apply(struct config *config, const struct config_request *request);
 /* What follows from flags once the variables are filled in and the arch is known. */
 void flags_follow(struct config *config);
 
+/* ---- expected.c ---------------------------------------------------------------------------- */
+
+/* Appends the devices that the boot format's guest counts on (boot_row.devices) and that the
+ * config doesn't list. */
+void config_add_expected(struct config *config, const struct registry *registry);
+
+/* Whether the config lists a device of that type. */
+bool config_has_device(const struct config *config, const char *type);
+
 /* ---- variables.c --------------------------------------------------------------------------- */
 
 /* Takes NAME=VALUE in. */
@@ -321,6 +330,9 @@ struct mark node_place(const struct node *node);
 /* Checks a scalar and sets its canon. After an error it is bad, and canon is the default's. */
 bool value_check(struct config *config, const struct config_type *type, const struct option *option,
 		 struct node *node);
+
+/* A word that an OPTION_BOOL takes for false. */
+bool value_is_false(const char *text);
 
 /* The same for an OPTION_STRING with a form of its own (form.c). */
 bool form_check(struct config *config, const struct config_type *type, const struct option *option,

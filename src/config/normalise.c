@@ -69,6 +69,7 @@ const char *option_expects(struct config *config, const struct option *option)
 		return "a mapping of options";
 	case OPTION_CHOICE:
 		return "one name with its options";
+	case OPTION_MAPS:
 	case OPTION_CHOICES:
 		return "a list, each entry behind '- '";
 	}
@@ -118,6 +119,7 @@ bool option_takes(const struct option *option, const struct node *value)
 		return value->kind == NODE_MAP || node_is_null(value);
 	case OPTION_CHOICE:
 		return value->kind != NODE_SEQ;
+	case OPTION_MAPS:
 	case OPTION_CHOICES:
 		return value->kind == NODE_SEQ || node_is_null(value);
 	default:
@@ -221,7 +223,7 @@ static void report_shape(struct config *config, const struct config_type *type,
 	bool list = false;
 
 	for (const struct option *o = option; o->key && !strcmp(o->key, option->key); o++) {
-		list |= o->kind == OPTION_CHOICES;
+		list |= o->kind == OPTION_CHOICES || o->kind == OPTION_MAPS;
 		if (o != option)
 			expects = arena_printf(&config->arena, "%s, or %s", expects,
 					       option_expects(config, o));
@@ -247,6 +249,32 @@ static void report_shape(struct config *config, const struct config_type *type,
 
 /* ---- Mappings ---------------------------------------------------------------------------- */
 
+/* The entries of an OPTION_MAPS. */
+static bool normalise_maps(struct config *config, const struct config_type *type,
+			   const struct option *option, struct node *node)
+{
+	bool good = !node->bad;
+
+	node->kind = NODE_SEQ; /* `modules:` with nothing below it */
+	for (uint32_t i = 0; i < node->n_children; i++) {
+		struct node *entry = node->children[i];
+
+		if (entry->kind == NODE_MAP) {
+			good &= normalise_map(config, entry, option->type);
+			continue;
+		}
+		if (!entry->bad) {
+			diag_error(config->diags, node_place(entry),
+				   "an entry of %s is a mapping of options, not %s",
+				   option_label(config, type, option->key), node_kind_name(entry));
+			option_help(config, option->type);
+		}
+		good = false;
+	}
+	node->bad = !good;
+	return good;
+}
+
 static bool normalise_value(struct config *config, const struct config_type *type,
 			    const struct option *option, struct node *node)
 {
@@ -263,6 +291,8 @@ static bool normalise_value(struct config *config, const struct config_type *typ
 			node->mark = node->key_mark;
 		}
 		return normalise_map(config, node, option->type);
+	case OPTION_MAPS:
+		return normalise_maps(config, type, option, node);
 	case OPTION_CHOICE:
 	case OPTION_CHOICES:
 		if (node->bad || !choice_check(config, option, node))
@@ -280,9 +310,10 @@ static bool add_missing(struct config *config, struct node *node, const struct c
 	struct node *child;
 
 	if (option->required) {
-		struct mark mark =
-			node->key ? node->key_mark : (struct mark){ .source = node->mark.source };
+		struct mark mark = node->key_mark;
 
+		if (type == config_vm_type())
+			mark = (struct mark){ .source = node->mark.source };
 		if (option_misspelt(type, node, option->key))
 			return false;
 		if (type == config_vm_type())

@@ -103,7 +103,7 @@ static void print_scalar(struct printer *p, const struct option *option, const s
 }
 
 static void print_map(struct printer *p, const struct config_type *type, const struct node *map,
-		      unsigned depth);
+		      unsigned depth, bool entry);
 
 /* "uart16550:" and its options; the caller has written what stands before it on the line. */
 static void print_choice(struct printer *p, enum choice_table table, const struct node *entry,
@@ -117,7 +117,7 @@ static void print_choice(struct printer *p, enum choice_table table, const struc
 		i++;
 	add_string(&p->text, options->key, strlen(options->key));
 	text_adds(&p->text, ":");
-	print_map(p, choices->types[i], options, depth);
+	print_map(p, choices->types[i], options, depth, false);
 }
 
 static void print_choices(struct printer *p, const struct option *option, unsigned depth)
@@ -139,9 +139,21 @@ static void print_choices(struct printer *p, const struct option *option, unsign
 	}
 }
 
-/* The rest of the key's line, and the options below it. */
+static void print_maps(struct printer *p, const struct config_type *type, const struct node *list,
+		       unsigned depth)
+{
+	text_adds(&p->text, list->n_children ? "\n" : " []\n");
+	for (uint32_t i = 0; i < list->n_children; i++) {
+		indent(p, depth + 1);
+		text_adds(&p->text, "-");
+		print_map(p, type, list->children[i], depth + 2, true);
+	}
+}
+
+/* The rest of the key's line, and the options below it; those of a list's entry begin behind its
+ * '-'. */
 static void print_map(struct printer *p, const struct config_type *type, const struct node *map,
-		      unsigned depth)
+		      unsigned depth, bool entry)
 {
 	bool empty = true;
 
@@ -151,18 +163,21 @@ static void print_map(struct printer *p, const struct config_type *type, const s
 
 		if (!child || option_match(type, child) != o || !option_takes(o, child))
 			continue;
-		scalar = o->kind != OPTION_MAP && o->kind != OPTION_CHOICE &&
-			 o->kind != OPTION_CHOICES;
+		scalar = o->kind != OPTION_MAP && o->kind != OPTION_MAPS &&
+			 o->kind != OPTION_CHOICE && o->kind != OPTION_CHOICES;
 		if (scalar && (!child->canon || (o->planned && child->is_default)))
 			continue;
 		if (empty && depth)
-			text_adds(&p->text, "\n");
+			text_adds(&p->text, entry ? " " : "\n");
+		if (!empty || !entry)
+			indent(p, depth);
 		empty = false;
-		indent(p, depth);
 		add_string(&p->text, o->key, strlen(o->key));
 		text_adds(&p->text, ":");
 		if (o->kind == OPTION_MAP) {
-			print_map(p, o->type, child, depth + 1);
+			print_map(p, o->type, child, depth + 1, false);
+		} else if (o->kind == OPTION_MAPS) {
+			print_maps(p, o->type, child, depth);
 		} else if (!scalar) {
 			print_choices(p, o, depth);
 		} else {
@@ -179,7 +194,7 @@ void config_print(const struct config *config, FILE *out)
 {
 	struct printer p = { .config = config, .directory = getcwd(NULL, 0) };
 
-	print_map(&p, config_vm_type(), config->root, 0);
+	print_map(&p, config_vm_type(), config->root, 0, false);
 	if (p.text.failed)
 		fputs("# out of memory\n", out);
 	else

@@ -16,144 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <vibevmm/bytes.h>
-#include <vibevmm/json.h>
+#include "schema.h"
 
-#include "loader.h"
-
-#define VARIABLE "\\$\\{"
-#define DECIMAL	 "(0|[1-9][0-9]*(_[0-9]+)*)"
-#define HEX	 "0x[0-9A-Fa-f]+(_[0-9A-Fa-f]+)*"
-#define NUMBER	 "(" HEX "|" DECIMAL ")"
-#define PARTIAL	 ".partial"
-#define MAC	 "[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}"
+#define PARTIAL ".partial"
 
 struct schema {
 	struct json json;
 	const struct registry *registry;
 };
-
-/* ---- Values ------------------------------------------------------------------------------ */
-
-static void types(struct json *json, const char *a, const char *b, const char *c)
-{
-	const char *names[] = { a, b, c, "null" };
-
-	json_open(json, "type", '[');
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (names[i])
-			json_string(json, NULL, names[i]);
-	}
-	json_close(json, ']');
-}
-
-/* key NULL: in an array. */
-static void ref(struct json *json, const char *key, const char *name, const char *suffix)
-{
-	char text[128];
-
-	json_open(json, key, '{');
-	snprintf(text, sizeof(text), "#/$defs/%s%s", name, suffix);
-	json_string(json, "$ref", text);
-	json_close(json, '}');
-}
-
-/* The kinds of single values, but words. */
-static const struct {
-	const char *types[3], *pattern, *message;
-} scalars[] = {
-	[OPTION_BOOL] = { { "boolean", "string" },
-			  "^(true|false|yes|no|on|off)$|" VARIABLE,
-			  "Write true or false" },
-	[OPTION_UINT] = { { "integer", "string" },
-			  "^" NUMBER "$|" VARIABLE,
-			  "Write a number: decimal digits, or hex ones behind 0x" },
-	[OPTION_SIZE] = { { "integer", "string" },
-			  "^" NUMBER "([KMGT](iB)?)?$|" VARIABLE,
-			  "Write a size: digits and a unit, such as 64K or 512M" },
-	[OPTION_ADDR] = { { "integer", "string" },
-			  "^" NUMBER "([KMGT](iB)?)?$|" VARIABLE,
-			  "Write an address such as 0x1000" },
-	[OPTION_IRQ] = { { "integer", "string" },
-			 "^(none|" NUMBER ")$|" VARIABLE,
-			 "Write the number of an interrupt line, or none" },
-	[OPTION_DURATION] = { { "string" },
-			      "^" NUMBER "(ms|s|m)$|" VARIABLE,
-			      "Write a time: digits and ms, s or m, such as 500ms or 20s" },
-	[OPTION_STRING] = { { "string", "number", "boolean" }, NULL, NULL },
-	[OPTION_PATH] = { { "string", "number", "boolean" }, "^.", "Write the path of a file" },
-};
-
-static void scalar(struct json *json, enum option_kind kind)
-{
-	types(json, scalars[kind].types[0], scalars[kind].types[1], scalars[kind].types[2]);
-	if (!scalars[kind].pattern)
-		return;
-	json_string(json, "pattern", scalars[kind].pattern);
-	json_string(json, "patternErrorMessage", scalars[kind].message);
-}
-
-static void number_limits(struct json *json, const struct option *o)
-{
-	json_uint(json, "minimum", o->min);
-	/* JSON's readers keep 53 bits. */
-	if (o->max)
-		json_uint(json, "maximum", o->max);
-	else if (o->size < sizeof(uint64_t))
-		json_uint(json, "maximum", bytes_ones(o->size));
-	if (o->align > 1)
-		json_uint(json, "multipleOf", o->align);
-}
-
-/* The schema counts characters, the row bytes. */
-static void text_limits(struct json *json, const struct option *o)
-{
-	if (o->text == TEXT_MAC) {
-		json_string(json, "pattern", "^" MAC "$|" VARIABLE);
-		json_string(json, "patternErrorMessage",
-			    "Write a unicast hardware address such as 52:54:00:12:34:56");
-	}
-	if (o->min)
-		json_uint(json, "minLength", o->min);
-	if (o->max)
-		json_uint(json, "maxLength", o->max);
-}
-
-static void examples(struct json *json, const char *word)
-{
-	json_open(json, "examples", '[');
-	json_string(json, NULL, word);
-	json_close(json, ']');
-}
-
-static void words(struct json *json, const char *const *list)
-{
-	json_open(json, "anyOf", '[');
-	json_open(json, NULL, '{');
-	json_open(json, "enum", '[');
-	for (size_t i = 0; list[i]; i++)
-		json_string(json, NULL, list[i]);
-	json_close(json, ']');
-	json_close(json, '}');
-	ref(json, NULL, "variable", "");
-	json_close(json, ']');
-}
-
-static void value_default(struct json *json, const struct option *o)
-{
-	uint64_t value;
-	const char *why;
-
-	if (!o->def)
-		return;
-	if (o->kind == OPTION_BOOL)
-		json_bool(json, "default", !strcmp(o->def, "true"));
-	else if (o->kind == OPTION_UINT && !number_is_hex(o->def) &&
-		 !config_number(o->kind, o->def, &value, &why))
-		json_uint(json, "default", value);
-	else
-		json_string(json, "default", o->def);
-}
 
 /* ---- Options ----------------------------------------------------------------------------- */
 
@@ -179,36 +49,41 @@ static void properties(struct schema *s, const struct config_type *type);
 
 static void list(struct json *json, const char *key, const char *suffix)
 {
-	types(json, "array", NULL, NULL);
-	ref(json, "items", key, suffix);
+	schema_types(json, "array", NULL, NULL);
+	schema_ref(json, "items", key, suffix);
+}
+
+static void required(struct json *json, const struct config_type *type);
+
+/* Lists replace those of the layers below, so that an entry is whole in any layer. */
+static void list_of_maps(struct schema *s, const struct config_type *type)
+{
+	schema_types(&s->json, "array", NULL, NULL);
+	json_open(&s->json, "items", '{');
+	json_string(&s->json, "type", "object");
+	required(&s->json, type);
+	properties(s, type);
+	json_close(&s->json, '}');
 }
 
 /* The keywords for one row's value. */
 static void option_body(struct schema *s, const struct option *o)
 {
 	struct json *json = &s->json;
-	const char *const *list_of_words = config_option_words(o);
 
 	describe_option(json, o);
-	if (list_of_words) {
-		words(json, list_of_words);
-	} else if (o->kind == OPTION_MAP) {
-		types(json, "object", NULL, NULL);
+	if (o->kind == OPTION_MAP) {
+		schema_types(json, "object", NULL, NULL);
 		properties(s, o->type);
+	} else if (o->kind == OPTION_MAPS) {
+		list_of_maps(s, o->type);
 	} else if (o->kind == OPTION_CHOICES) {
 		list(json, o->key, "");
 	} else if (o->kind == OPTION_CHOICE) {
 		/* layers() says what it must be. */
 	} else {
-		scalar(json, o->kind);
-		if (o->kind == OPTION_STRING)
-			text_limits(json, o);
-		else if (o->kind == OPTION_UINT || o->kind == OPTION_SIZE || o->kind == OPTION_ADDR)
-			number_limits(json, o);
-		else if (o->kind == OPTION_IRQ)
-			examples(json, "none");
+		schema_value(json, o);
 	}
-	value_default(json, o);
 }
 
 /* The property of the rows with o's key, alternatives that stand one behind the other. */
@@ -238,8 +113,9 @@ static void option_property(struct schema *s, const struct config_type *type,
 }
 
 /* `devices+:` adds to the list of the layers below, and completes their entries. */
-static void append_property(struct json *json, const struct option *o)
+static void append_property(struct schema *s, const struct option *o)
 {
+	struct json *json = &s->json;
 	char key[40], text[80];
 
 	snprintf(key, sizeof(key), "%s+", o->key);
@@ -247,7 +123,10 @@ static void append_property(struct json *json, const struct option *o)
 	json_open(json, key, '{');
 	json_string(json, "title", key);
 	json_string(json, "description", text);
-	list(json, o->key, PARTIAL);
+	if (o->kind == OPTION_MAPS)
+		list_of_maps(s, o->type);
+	else
+		list(json, o->key, PARTIAL);
 	json_close(json, '}');
 }
 
@@ -289,8 +168,8 @@ static void properties(struct schema *s, const struct config_type *type)
 	for (const struct option *o = type->options; o && o->key; o++) {
 		if (o == type->options || strcmp(o[-1].key, o->key) != 0)
 			option_property(s, type, o);
-		if (o->kind == OPTION_CHOICES)
-			append_property(json, o);
+		if (o->kind == OPTION_CHOICES || o->kind == OPTION_MAPS)
+			append_property(s, o);
 		if (o->was)
 			former_property(json, o);
 	}
@@ -352,7 +231,7 @@ static void define_type(struct schema *s, const struct option *option,
 	json_string(json, "title", type->name);
 	json_string(json, "description", text);
 	if (*suffix || !needs_options(type)) {
-		types(json, "object", NULL, NULL);
+		schema_types(json, "object", NULL, NULL);
 	} else {
 		json_string(json, "type", "object");
 		required(json, type);
@@ -374,7 +253,7 @@ static void bare_names(struct schema *s, const struct option *option)
 		text_adds(&pattern, pattern.len > 2 ? "|" : "");
 		text_adds(&pattern, type->name);
 	}
-	text_add(&pattern, ")$|" VARIABLE, sizeof(")$|" VARIABLE));
+	text_add(&pattern, ")$|" SCHEMA_VARIABLE, sizeof(")$|" SCHEMA_VARIABLE));
 	if (!pattern.failed) {
 		json_string(&s->json, "pattern", pattern.p);
 		json_string(&s->json, "patternErrorMessage",
@@ -410,7 +289,7 @@ static void define_choice(struct schema *s, const struct option *option, const c
 	json_open(json, "properties", '{');
 	for (size_t i = 0; (type = config_choice_type(s->registry, option, i)); i++) {
 		snprintf(name, sizeof(name), "%s.%s", option->key, type->name);
-		ref(json, type->name, name, needs_options(type) ? suffix : "");
+		schema_ref(json, type->name, name, needs_options(type) ? suffix : "");
 	}
 	json_close(json, '}');
 	json_close(json, '}');
@@ -427,8 +306,8 @@ static void definitions(struct schema *s)
 
 	json_open(&s->json, "$defs", '{');
 	json_open(&s->json, "variable", '{');
-	types(&s->json, "string", NULL, NULL);
-	json_string(&s->json, "pattern", VARIABLE);
+	schema_types(&s->json, "string", NULL, NULL);
+	json_string(&s->json, "pattern", SCHEMA_VARIABLE);
 	json_close(&s->json, '}');
 	for (const struct option *o = config_vm_type()->options; o->key; o++) {
 		if (!is_choice(o))
@@ -459,7 +338,7 @@ static void layers(struct schema *s)
 	json_open(json, "properties", '{');
 	for (const struct option *o = config_vm_type()->options; o->key; o++) {
 		if (o->kind == OPTION_CHOICE)
-			ref(json, o->key, o->key, PARTIAL);
+			schema_ref(json, o->key, o->key, PARTIAL);
 	}
 	json_close(json, '}');
 	json_close(json, '}');
@@ -471,7 +350,7 @@ static void layers(struct schema *s)
 			continue;
 		json_open(json, o->key, '{');
 		json_open(json, "allOf", '[');
-		ref(json, NULL, o->key, "");
+		schema_ref(json, NULL, o->key, "");
 		json_open(json, NULL, '{');
 		json_uint(json, "maxProperties", 1);
 		json_close(json, '}');

@@ -60,9 +60,24 @@ static void assert_row(const struct config_type *type, const struct option *opti
 	case OPTION_MAP:
 		assert(size == option->type->size);
 		break;
+	case OPTION_MAPS:
+		assert(size == sizeof(struct config_maps));
+		break;
 	default:
 		assert(size == 8);
 	}
+}
+
+/* An entry of an OPTION_MAPS. */
+static const cyaml_schema_value_t *entry_map(struct arena *arena, const struct config_type *type)
+{
+	cyaml_schema_value_t *entry = arena_alloc(arena, sizeof(*entry));
+
+	if (entry)
+		*entry = (cyaml_schema_value_t){ .type = CYAML_MAPPING,
+						 .data_size = (uint32_t)type->size,
+						 .mapping.fields = fields_of(arena, type) };
+	return entry;
 }
 
 static cyaml_schema_value_t value_of(struct arena *arena, const struct option *option)
@@ -84,6 +99,13 @@ static cyaml_schema_value_t value_of(struct arena *arena, const struct option *o
 	case OPTION_MAP:
 		value.type = CYAML_MAPPING;
 		value.mapping.fields = fields_of(arena, option->type);
+		break;
+	case OPTION_MAPS:
+		value.type = CYAML_SEQUENCE;
+		value.flags |= CYAML_FLAG_POINTER;
+		value.data_size = (uint32_t)option->type->size;
+		value.sequence.entry = entry_map(arena, option->type);
+		value.sequence.max = CYAML_UNLIMITED;
 		break;
 	default:
 		value.type = CYAML_UINT;
@@ -114,6 +136,11 @@ static const cyaml_schema_field_t *fields_of(struct arena *arena, const struct c
 			.data_offset = (uint32_t)o->offset,
 			.value = value_of(arena, o),
 		};
+		if (o->kind == OPTION_MAPS) {
+			fields[n - 1].count_offset =
+				(uint32_t)(o->offset + offsetof(struct config_maps, n));
+			fields[n - 1].count_size = sizeof(uint32_t);
+		}
 	}
 	return fields;
 }
@@ -200,6 +227,18 @@ static void emit_key(struct text *text, const char *key)
 	text_adds(text, ": ");
 }
 
+static void emit_map(struct text *text, const struct config_type *type, const struct node *map);
+
+static void emit_maps(struct text *text, const struct config_type *type, const struct node *list)
+{
+	text_adds(text, "[\n");
+	for (uint32_t i = 0; i < list->n_children; i++) {
+		emit_map(text, type, list->children[i]);
+		text_adds(text, ",\n");
+	}
+	text_adds(text, "]");
+}
+
 static void emit_map(struct text *text, const struct config_type *type, const struct node *map)
 {
 	text_adds(text, "{\n");
@@ -212,6 +251,10 @@ static void emit_map(struct text *text, const struct config_type *type, const st
 		if (option->kind == OPTION_MAP) {
 			emit_key(text, child->key);
 			emit_map(text, option->type, child);
+			text_adds(text, ",\n");
+		} else if (option->kind == OPTION_MAPS) {
+			emit_key(text, child->key);
+			emit_maps(text, option->type, child);
 			text_adds(text, ",\n");
 		} else if (child->canon) {
 			emit_key(text, child->key);

@@ -46,6 +46,15 @@ static int check_word(const struct check *c, const char *const *words)
 	return -1;
 }
 
+bool value_is_false(const char *text)
+{
+	for (unsigned i = 1; i < ARRAY_SIZE(bool_words) - 1; i += 2) {
+		if (!strcmp(text, bool_words[i]))
+			return true;
+	}
+	return false;
+}
+
 static bool check_bool(const struct check *c)
 {
 	int i = check_word(c, bool_words);

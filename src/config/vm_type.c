@@ -80,11 +80,27 @@ static const char *const irqchip_words[] = {
 	NULL,
 };
 
+static const char *const gic_words[] = {
+	[GIC_AUTO] = "auto",
+	[GIC_V2] = "v2",
+	[GIC_V3] = "v3",
+	NULL,
+};
+
 static const struct option platform_options[] = {
 	OPTION(struct platform_config, irqchip, OPTION_ENUM, .words = irqchip_words, .def = "auto",
 	       .doc = "Interrupt controller; auto: split, if anything needs interrupts"),
 	OPTION(struct platform_config, pit, OPTION_BOOL, .def = "false",
 	       .doc = "An 8254 timer in the kernel"),
+	OPTION(struct platform_config, acpi, OPTION_BOOL, .def = "true", .arches = ARCH_X86_64,
+	       .doc = "ACPI and SMBIOS tables, for boot formats whose guests look for them"),
+	OPTION(struct platform_config, gic, OPTION_ENUM, .words = gic_words, .def = "auto",
+	       .arches = ARCH_ARM64,
+	       .doc = "Version of the interrupt controller; auto: v3, unless the host has only v2"),
+	OPTION(struct platform_config, pmu, OPTION_BOOL, .def = "false", .arches = ARCH_ARM64,
+	       .doc = "Performance counters for the guest"),
+	OPTION(struct platform_config, sve, OPTION_BOOL, .def = "false", .arches = ARCH_ARM64,
+	       .doc = "Scalable vectors (SVE) for the guest"),
 	{ 0 },
 };
 
@@ -95,6 +111,44 @@ static const struct config_type platform_type = {
 	.size = sizeof(struct platform_config),
 };
 
+static const struct option topology_options[] = {
+	OPTION(struct topology_config, sockets, OPTION_UINT, .planned = true, .min = 1, .max = 4096,
+	       .doc = "Processors; 1 unless cores or threads leave more vCPUs than one has"),
+	OPTION(struct topology_config, cores, OPTION_UINT, .planned = true, .min = 1, .max = 4096,
+	       .doc = "Cores of each; by default what sockets and threads leave"),
+	OPTION(struct topology_config, threads, OPTION_UINT, .planned = true, .min = 1, .max = 64,
+	       .doc = "Threads of each core; 1 by default"),
+	{ 0 },
+};
+
+static const struct config_type topology_type = {
+	.name = "topology",
+	.doc = "How the vCPUs make up processors",
+	.options = topology_options,
+	.size = sizeof(struct topology_config),
+};
+
+static const struct option smbios_options[] = {
+	OPTION(struct smbios_config, vendor, OPTION_STRING, .min = 1, .max = 64,
+	       .arches = ARCH_X86_64, .def = "vibevmm", .doc = "Manufacturer of the system"),
+	OPTION(struct smbios_config, product, OPTION_STRING, .min = 1, .max = 64,
+	       .arches = ARCH_X86_64, .def = "virtual machine", .doc = "Product name"),
+	OPTION(struct smbios_config, version, OPTION_STRING, .min = 1, .max = 64,
+	       .arches = ARCH_X86_64, .doc = "Version of the product"),
+	OPTION(struct smbios_config, serial, OPTION_STRING, .min = 1, .max = 64,
+	       .arches = ARCH_X86_64, .doc = "Serial number"),
+	OPTION(struct smbios_config, uuid, OPTION_STRING, .min = 1, .max = 64,
+	       .arches = ARCH_X86_64, .text = TEXT_UUID, .doc = "UUID of the system"),
+	{ 0 },
+};
+
+static const struct config_type smbios_type = {
+	.name = "smbios",
+	.doc = "What the guest is told about its maker",
+	.options = smbios_options,
+	.size = sizeof(struct smbios_config),
+};
+
 /* The word's index is the bit in enum arch. */
 static const char *const arch_words[] = { "x86_64", "arm64", NULL };
 _Static_assert(ARCH_X86_64 == 1 << 0 && ARCH_ARM64 == 1 << 1, "arch_words follows enum arch");
@@ -102,6 +156,7 @@ _Static_assert(ARCH_X86_64 == 1 << 0 && ARCH_ARM64 == 1 << 1, "arch_words follow
 static const char *const reset_words[] = {
 	[RESET_FAIL] = "fail",
 	[RESET_EXIT] = "exit",
+	[RESET_RESTART] = "restart",
 	NULL,
 };
 
@@ -132,7 +187,15 @@ static const struct option vm_options[] = {
 	OPTION(struct vm_config, platform, OPTION_MAP, .type = &platform_type,
 	       .doc = "What belongs to the machine itself"),
 	OPTION(struct vm_config, on_reset, OPTION_ENUM, .words = reset_words, .def = "fail",
-	       .doc = "What it means when the guest resets: a failure (status 82), or its end"),
+	       .doc = "What it means when the guest resets: a failure (status 82), its end, or a "
+		      "new start"),
+	OPTION(struct vm_config, grace, OPTION_DURATION, .def = "5s",
+	       .doc = "How long the guest has to power off after a first SIGTERM, SIGINT or SIGHUP "
+		      "pressed its power button"),
+	OPTION(struct vm_config, topology, OPTION_MAP, .type = &topology_type,
+	       .doc = "How the vCPUs make up processors"),
+	OPTION(struct vm_config, smbios, OPTION_MAP, .type = &smbios_type,
+	       .doc = "What the guest is told about its maker"),
 	{ 0 },
 };
 
