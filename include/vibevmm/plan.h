@@ -27,8 +27,10 @@ enum layout_kind {
 			  */
 	LAYOUT_PIO,	 /* ports without a fixed place go here */
 	LAYOUT_IRQ,	 /* lines without a fixed place go here */
-	LAYOUT_PIC_PORTS, /* ports that a full interrupt controller answers itself */
-	LAYOUT_PIT_PORTS, /* ports that the 8254 timer answers itself */
+	LAYOUT_PCI,	 /* PCI's: windows for BARs ... */
+	LAYOUT_PCI_CONFIG, /* ... and configuration space (ECAM), 1 MiB for each bus */
+	LAYOUT_PIC_PORTS,  /* ports that a full interrupt controller answers itself */
+	LAYOUT_PIT_PORTS,  /* ports that the 8254 timer answers itself */
 };
 
 struct layout_row {
@@ -38,8 +40,9 @@ struct layout_row {
 	const char *name;
 };
 
-/* How the boot processor starts; which modes exist depends on the arch. */
-enum entry_mode { ENTRY_REAL, ENTRY_PROTECTED, ENTRY_LONG, ENTRY_EL1 };
+/* How the boot processor starts; which modes exist depends on the arch. ENTRY_RESET: as after
+ * power-on, at the arch's reset vector. */
+enum entry_mode { ENTRY_REAL, ENTRY_PROTECTED, ENTRY_LONG, ENTRY_EL1, ENTRY_RESET };
 
 struct plan_entry {
 	bool set;
@@ -47,12 +50,25 @@ struct plan_entry {
 	uint64_t pc;
 	struct mark mark; /* what asked for this entry address */
 	uint64_t tables;  /* where the arch's tables (GDT, page tables) lie; 0: none */
+
+	/* What the boot format sets after plan_set_entry, for the guest to find in registers. */
+	uint64_t rax, rbx, rsi; /* x86_64 */
+	uint64_t x0;		/* arm64 */
+	uint16_t code_selector; /* x86_64, but in real mode: CS; data segments have the next one.
+				 * 0: 0x08 */
 };
+
+typedef int (*plan_table_fn)(void *arg, const char *name, const void *bytes, size_t len);
 
 struct arch_row {
 	enum arch arch;
 	const struct layout_row *layout; /* ends with name NULL */
 	uint64_t irq_lines;		 /* lines are 0..irq_lines-1 */
+
+	/* Checks what `vcpus`, `topology` and `platform` ask for that only this arch knows about,
+	 * and fills plan->pit and plan->gic. Called when topology and irqchip are chosen, before
+	 * anything has a place. */
+	void (*plan_platform)(struct plan *plan, struct diags *diags);
 
 	/* Reserves what the entry mode needs in RAM (page tables, GDT) and checks that pc is
 	 * possible in that mode. Called after the boot format's plan. */
@@ -61,6 +77,16 @@ struct arch_row {
 	/* Writes those tables and fills the boot processor's state. */
 	int (*write_entry)(const struct plan *plan, struct memory *memory, struct hv_entry *entry,
 			   struct err *err);
+
+	/* Tables that describe the machine (ACPI, SMBIOS, device tree), where plan->tables.wanted:
+	 * plan_tables makes them and places them, after the boot format's plan, unless the config
+	 * does without; write_tables copies those there are to guest memory, before its load. */
+	void (*plan_tables)(struct plan *plan, struct diags *diags);
+	int (*write_tables)(const struct plan *plan, struct memory *memory, struct err *err);
+
+	/* Calls fn for each of those tables, if there are any, under its file name, for people and
+	 * their tools. Stops when fn returns non-zero, and returns that; or -ENOMEM. NULL: none. */
+	int (*each_table)(const struct plan *plan, plan_table_fn fn, void *arg);
 };
 
 const struct arch_row *arch_find(enum arch arch);
@@ -75,6 +101,7 @@ enum region_kind {
 	REGION_PLATFORM,
 	REGION_DEVICE, /* a window, ports or a line of a device */
 	REGION_BOOT,   /* lies inside RAM: image, initrd, page tables */
+	REGION_TABLES, /* lies inside RAM, and the guest must not take it for RAM: ACPI, SMBIOS */
 };
 
 struct plan_region {
@@ -116,6 +143,8 @@ struct plan {
 	const char *backend_name; /* what caps belong to, for messages; NULL: no backend */
 	enum hv_irqchip irqchip;
 	bool pit;
+	struct hv_gic_config gic; /* arm64, if irqchip is there */
+	struct hv_topology topology;
 
 	struct plan_device *devices;
 	size_t n_devices;
@@ -128,8 +157,23 @@ struct plan {
 	bool memory_bad; /* errors were reported about memory: checks against RAM make no sense */
 
 	struct plan_entry entry;
-	void *boot_private; /* the boot format's notes between plan and load; malloc'ed, freed with
-			     * the plan */
+	void *boot_private; /* the boot format's notes between plan and load; freed with the plan by
+			     * the row's release */
+
+	struct plan_tables {
+		bool wanted;
+		uint64_t rsdp; /* x86_64: where ACPI begins (ACPI 6.4, 5.2.5); 0: none */
+
+		/* arm64: what the boot format has for the device tree. */
+		const char *dtb;      /* the user's own; NULL: one is made */
+		struct mark dtb_mark; /* what asked for it, or for its place */
+		bool dtb_fixed;	      /* it goes to dtb_at */
+		uint64_t dtb_at;
+		const char *cmdline; /* NULL: none */
+		uint64_t initrd, initrd_size;
+
+		void *private; /* the arch's, malloc'ed, freed with the plan */
+	} tables;
 
 	size_t cap_regions;
 };
@@ -151,17 +195,31 @@ int plan_print_svg(const struct plan *plan, FILE *out);
 
 /* ---- For boot formats and arches, during planning ---------------------------------------- */
 
+/* Where in the config a value is, by path; the whole file if it isn't there. */
+struct mark plan_mark(const struct plan *plan, const char *path);
+
 /* Reserves [start, start + size) of RAM for `name`. Reports to diags, at mark, if it wraps, isn't
  * all in one RAM region, or overlaps another boot region; true if it is reserved. size 0 is fine
  * and reserves nothing. */
 bool plan_boot_fixed(struct plan *plan, struct diags *diags, const char *name, uint64_t start,
 		     uint64_t size, struct mark mark);
 
+/* Puts a ROM with that file in it at [at, at + size), size a multiple of 4 KiB. Reports to diags,
+ * at mark, if the backend has no ROM or something is there already; true if it is in the plan. The
+ * file's name must outlive the plan. */
+bool plan_boot_rom(struct plan *plan, struct diags *diags, const char *name, uint64_t at,
+		   uint64_t size, const char *file, struct mark mark);
+
 /* Finds the lowest (or highest) free RAM for `name` in [min, max], aligned; reports if there is
  * none, unless diags is NULL. */
 bool plan_boot_place(struct plan *plan, struct diags *diags, const char *name, uint64_t size,
 		     uint64_t align, uint64_t min, uint64_t max, bool high, struct mark mark,
 		     uint64_t *start);
+
+/* The same for tables, REGION_TABLES. diags NULL: no report. */
+bool plan_tables_place(struct plan *plan, struct diags *diags, const char *name, uint64_t size,
+		       uint64_t align, uint64_t min, uint64_t max, bool high, struct mark mark,
+		       uint64_t *start);
 
 /* Sets where the boot processor starts; reports an entry outside RAM and ROM. */
 void plan_set_entry(struct plan *plan, struct diags *diags, enum entry_mode mode, uint64_t pc,

@@ -1,4 +1,5 @@
 /* boot_place.c: places inside RAM for the boot image and what goes with it. */
+#include <assert.h>
 #include <string.h>
 
 #include <vibevmm/bytes.h>
@@ -7,13 +8,18 @@
 
 #define RAM  (1U << REGION_RAM)
 #define ROM  (1U << REGION_ROM)
-#define BOOT (1U << REGION_BOOT)
+#define BOOT (1U << REGION_BOOT | 1U << REGION_TABLES)
 
-static bool reserve(struct plan *plan, struct diags *diags, const char *name, uint64_t start,
-		    uint64_t last, bool fixed, struct mark mark)
+static bool in_ram(enum region_kind kind)
+{
+	return (1U << kind & BOOT) != 0;
+}
+
+static bool reserve(struct plan *plan, struct diags *diags, enum region_kind kind, const char *name,
+		    uint64_t start, uint64_t last, bool fixed, struct mark mark)
 {
 	struct plan_region region = { .space = SPACE_MEM,
-				      .kind = REGION_BOOT,
+				      .kind = kind,
 				      .start = start,
 				      .last = last,
 				      .device = -1,
@@ -40,7 +46,7 @@ static const struct plan_region *boot_region_in(const struct plan *plan, uint64_
 	/* Nothing covers the start: the first that begins behind it. */
 	r = plan_region_at(plan, SPACE_MEM, RAM, start);
 	for (; r < end && r->space == SPACE_MEM && r->start <= last; r++) {
-		if (r->kind == REGION_BOOT && r->start >= start)
+		if (in_ram(r->kind) && r->start >= start)
 			return r;
 	}
 	return NULL;
@@ -109,7 +115,45 @@ bool plan_boot_fixed(struct plan *plan, struct diags *diags, const char *name, u
 			diag_note(diags, other->mark, "%s is asked for here", other->owner);
 		return false;
 	}
-	return reserve(plan, diags, name, start, last, true, mark);
+	return reserve(plan, diags, REGION_BOOT, name, start, last, true, mark);
+}
+
+bool plan_boot_rom(struct plan *plan, struct diags *diags, const char *name, uint64_t at,
+		   uint64_t size, const char *file, struct mark mark)
+{
+	struct plan_region rom = { .space = SPACE_MEM,
+				   .kind = REGION_ROM,
+				   .start = at,
+				   .last = at + size - 1,
+				   .device = -1,
+				   .mark = mark,
+				   .fixed = true,
+				   .file = file,
+				   .file_size = size };
+	char text[PLAN_TEXT], other[PLAN_TEXT];
+
+	assert(size && size % PLAN_PAGE == 0 && at % PLAN_PAGE == 0 && rom.last > at);
+	snprintf(rom.owner, sizeof(rom.owner), "%s", name);
+	if (!(plan->caps.caps & HV_CAP_READONLY_MEM)) {
+		diag_error(diags, mark, "backend '%s' has no %s, which %s needs",
+			   plan->backend_name, hv_cap_name(HV_CAP_READONLY_MEM), name);
+		return false;
+	}
+	for (size_t i = 0; i < plan->n_regions; i++) {
+		const struct plan_region *r = &plan->regions[i];
+
+		if (r->space != SPACE_MEM || r->kind == REGION_HOLE || r->last < rom.start ||
+		    r->start > rom.last)
+			continue;
+		diag_error(diags, mark, "%s overlaps %s", plan_region_text(&rom, text),
+			   plan_region_text(r, other));
+		plan_note_region(plan, diags, r);
+		return false;
+	}
+	if (!plan_insert_region(plan, &rom))
+		return true;
+	diag_error(diags, mark, "out of memory");
+	return false;
 }
 
 /* A run of free RAM, and what is wanted of it. */
@@ -142,9 +186,9 @@ static void consider(struct search *s, uint64_t start, uint64_t last)
 	s->found = true;
 }
 
-bool plan_boot_place(struct plan *plan, struct diags *diags, const char *name, uint64_t size,
-		     uint64_t align, uint64_t min, uint64_t max, bool high, struct mark mark,
-		     uint64_t *start)
+static bool place(struct plan *plan, struct diags *diags, enum region_kind kind, const char *name,
+		  uint64_t size, uint64_t align, uint64_t min, uint64_t max, bool high,
+		  struct mark mark, uint64_t *start)
 {
 	struct search s = { .size = size, .align = align, .min = min, .max = max, .high = high };
 	char want[PLAN_TEXT], range[PLAN_TEXT];
@@ -159,7 +203,7 @@ bool plan_boot_place(struct plan *plan, struct diags *diags, const char *name, u
 		if (ram->kind != REGION_RAM)
 			continue;
 		s.top = ram->last;
-		for (; i + 1 < plan->n_regions && plan->regions[i + 1].kind == REGION_BOOT; i++) {
+		for (; i + 1 < plan->n_regions && in_ram(plan->regions[i + 1].kind); i++) {
 			const struct plan_region *boot = &plan->regions[i + 1];
 
 			if (boot->start > from)
@@ -170,7 +214,7 @@ bool plan_boot_place(struct plan *plan, struct diags *diags, const char *name, u
 		if (!full)
 			consider(&s, from, ram->last);
 	}
-	if (s.found && reserve(plan, diags, name, s.start, s.start + size - 1, false, mark)) {
+	if (s.found && reserve(plan, diags, kind, name, s.start, s.start + size - 1, false, mark)) {
 		*start = s.start;
 		return true;
 	}
@@ -185,6 +229,20 @@ bool plan_boot_place(struct plan *plan, struct diags *diags, const char *name, u
 	diag_help(diags, "the largest free run of ram there is %s",
 		  plan_size_text(s.largest, want));
 	return false;
+}
+
+bool plan_boot_place(struct plan *plan, struct diags *diags, const char *name, uint64_t size,
+		     uint64_t align, uint64_t min, uint64_t max, bool high, struct mark mark,
+		     uint64_t *start)
+{
+	return place(plan, diags, REGION_BOOT, name, size, align, min, max, high, mark, start);
+}
+
+bool plan_tables_place(struct plan *plan, struct diags *diags, const char *name, uint64_t size,
+		       uint64_t align, uint64_t min, uint64_t max, bool high, struct mark mark,
+		       uint64_t *start)
+{
+	return place(plan, diags, REGION_TABLES, name, size, align, min, max, high, mark, start);
 }
 
 void plan_set_entry(struct plan *plan, struct diags *diags, enum entry_mode mode, uint64_t pc,

@@ -85,6 +85,8 @@ void plan_print_json(const struct plan *plan, FILE *out)
 	member(out, "backend", plan->backend_name);
 	fprintf(out, "\"vcpus\": %u, \"ram\": %llu,\n  ", plan->config->vcpus,
 		(unsigned long long)plan->ram_size);
+	fprintf(out, "\"topology\": {\"sockets\": %u, \"cores\": %u, \"threads\": %u},\n  ",
+		plan->topology.sockets, plan->topology.cores, plan->topology.threads);
 	member(out, "irqchip", plan_irqchip_word(plan->irqchip));
 	fprintf(out, "\"pit\": %s, ", plan->pit ? "true" : "false");
 	fputs("\"input\": ", out);

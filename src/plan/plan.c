@@ -48,9 +48,13 @@ static void plan_boot(struct planner *p)
 			   hv_arch_name(plan->arch->arch));
 		return;
 	}
+	plan->tables.wanted = row->tables;
 	row->plan(plan, boot, p->diags);
-	if (plan->entry.set && !plan->memory_bad)
-		plan->arch->plan_entry(plan, p->diags);
+	if (!plan->entry.set || plan->memory_bad)
+		return;
+	plan->arch->plan_entry(plan, p->diags);
+	if (plan->tables.wanted && plan->arch->plan_tables)
+		plan->arch->plan_tables(plan, p->diags);
 }
 
 struct plan *plan_make(const struct vm_config *config, const struct registry *registry,
@@ -95,7 +99,11 @@ void plan_free(struct plan *plan)
 {
 	if (!plan)
 		return;
-	free(plan->boot_private);
+	if (plan->config->boot && plan->registry->boots[plan->config->boot->index]->release)
+		plan->registry->boots[plan->config->boot->index]->release(plan->boot_private);
+	else
+		free(plan->boot_private);
+	free(plan->tables.private);
 	free(plan->devices);
 	free(plan->regions);
 	free(plan);

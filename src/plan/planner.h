@@ -70,7 +70,9 @@ const char *plan_size_text(uint64_t size, char buf[PLAN_TEXT]);
 void plan_print_json(const struct plan *plan, FILE *out);
 const char *plan_kind_word(enum region_kind kind);
 const char *plan_irqchip_word(enum hv_irqchip irqchip);
-const char *plan_mode_word(enum entry_mode mode);
+const char *plan_mode_word(enum entry_mode mode);   /* "long" */
+const char *plan_entry_words(enum entry_mode mode); /* "in long mode" */
+const char *plan_topology_text(const struct hv_topology *topology, char buf[PLAN_TEXT]);
 
 /* ---- Small things -------------------------------------------------------------------------- */
 
@@ -101,8 +103,5 @@ bool plan_check_stat(struct planner *p, struct mark mark, const char *what, cons
 		     struct stat *st);
 bool plan_check_access(struct planner *p, struct mark mark, const char *what, const char *path,
 		       bool written);
-
-/* Where in the config a value is, by path; the whole file if it isn't there. */
-struct mark plan_mark(const struct plan *plan, const char *path);
 
 #endif

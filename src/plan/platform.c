@@ -1,11 +1,9 @@
-/* platform.c: vCPUs and the interrupt controller, and the addresses that belong to it. */
-#include <string.h>
-
-#include <vibevmm/bytes.h>
-
+/* platform.c: vCPUs, the interrupt controller, and the addresses that belong to it, as far as all
+ * architectures have them. */
 #include "planner.h"
 
 static const char *const irqchip_words[] = { "auto", "none", "split", "full" };
+static const char *const gic_words[] = { "auto", "v2", "v3" };
 
 /* Something that can't do without an interrupt controller. */
 struct reason {
@@ -40,6 +38,17 @@ static void find_reason(const struct plan *plan, struct reason *reason)
 	if (config->platform.pit) {
 		reason->mark = plan_mark(plan, "platform.pit");
 		snprintf(reason->text, sizeof(reason->text), "`pit: true`");
+		return;
+	}
+	if (config->platform.gic != GIC_AUTO) {
+		reason->mark = plan_mark(plan, "platform.gic");
+		snprintf(reason->text, sizeof(reason->text), "`gic: %s`",
+			 gic_words[config->platform.gic]);
+		return;
+	}
+	if (config->platform.pmu) {
+		reason->mark = plan_mark(plan, "platform.pmu");
+		snprintf(reason->text, sizeof(reason->text), "`pmu: true`");
 		return;
 	}
 	/* Too many of them are an error of their own. */
@@ -121,23 +130,6 @@ static void choose_irqchip(struct planner *p)
 	}
 }
 
-static void check_pit(struct planner *p)
-{
-	struct plan *plan = p->plan;
-	struct mark mark = plan_mark(plan, "platform.pit");
-
-	if (!plan->config->platform.pit)
-		return;
-	if (plan->arch->arch != ARCH_X86_64)
-		diag_error(p->diags, mark, "the 8254 timer exists on x86_64 only; this VM is %s",
-			   hv_arch_name(plan->arch->arch));
-	else if (!(plan->caps.caps & HV_CAP_PIT))
-		diag_error(p->diags, mark, "backend '%s' has no %s", plan->backend_name,
-			   hv_cap_name(HV_CAP_PIT));
-	else
-		plan->pit = true;
-}
-
 static int add_platform_regions(struct planner *p)
 {
 	for (const struct layout_row *row = p->plan->arch->layout; row->name; row++) {
@@ -164,9 +156,88 @@ static int add_platform_regions(struct planner *p)
 	return 0;
 }
 
-int plan_platform(struct planner *p)
+/* ---- Topology ------------------------------------------------------------------------------ */
+
+static const char *plural(unsigned n)
+{
+	return n == 1 ? "" : "s";
+}
+
+const char *plan_topology_text(const struct hv_topology *t, char buf[PLAN_TEXT])
+{
+	snprintf(buf, PLAN_TEXT, "%u socket%s of %u core%s of %u thread%s", t->sockets,
+		 plural(t->sockets), t->cores, plural(t->cores), t->threads, plural(t->threads));
+	return buf;
+}
+
+/* What the config leaves open: threads are single, cores in one socket. 0: nothing fits. */
+static struct hv_topology fill_topology(const struct vm_config *config)
+{
+	const struct topology_config *want = &config->topology;
+	struct hv_topology t = { want->sockets, want->cores, want->threads };
+
+	if (!t.threads)
+		t.threads = 1;
+	if (!t.sockets)
+		t.sockets = t.cores ? config->vcpus / (t.cores * t.threads) : 1;
+	if (!t.cores)
+		t.cores = config->vcpus / (t.sockets * t.threads);
+	return t;
+}
+
+static void report_product(struct planner *p, const struct hv_topology *t)
 {
 	const struct plan *plan = p->plan;
+	const struct topology_config *want = &plan->config->topology;
+	struct mark mark = plan_mark(plan, "topology");
+	unsigned vcpus = plan->config->vcpus, product = t->sockets * t->cores * t->threads;
+	char text[PLAN_TEXT];
+
+	if (want->sockets && want->cores)
+		diag_error(p->diags, mark, "%s make %u vCPU%s; this VM has %u",
+			   plan_topology_text(t, text), product, plural(product), vcpus);
+	else if (want->cores)
+		diag_error(p->diags, mark,
+			   "%u vCPU%s cannot make sockets of %u core%s of %u thread%s", vcpus,
+			   plural(vcpus), t->cores, plural(t->cores), t->threads,
+			   plural(t->threads));
+	else
+		diag_error(p->diags, mark,
+			   "%u vCPU%s cannot make %u %ssocket%s with cores of %u thread%s", vcpus,
+			   plural(vcpus), t->sockets, t->sockets > 1 ? "equal " : "",
+			   plural(t->sockets), t->threads, plural(t->threads));
+	diag_help(p->diags, "`vcpus` is sockets times cores times threads; cores or sockets that "
+			    "are left out are chosen to fit");
+}
+
+/* Its errors are reported already. */
+static bool is_bad(const struct plan *plan, const char *key)
+{
+	const struct node *node = node_get(plan->config->root, key);
+
+	return node && node->bad;
+}
+
+static void choose_topology(struct planner *p)
+{
+	struct plan *plan = p->plan;
+	unsigned vcpus = plan->config->vcpus;
+	struct hv_topology t = fill_topology(plan->config);
+
+	plan->topology = (struct hv_topology){ 1, vcpus ? vcpus : 1, 1 };
+	if (!vcpus || is_bad(plan, "vcpus") || is_bad(plan, "topology"))
+		return;
+	/* The options' limits keep the product within 32 bits. */
+	if (t.sockets * t.cores * t.threads != vcpus) {
+		report_product(p, &t);
+		return;
+	}
+	plan->topology = t;
+}
+
+int plan_platform(struct planner *p)
+{
+	struct plan *plan = p->plan;
 
 	if (plan->config->vcpus > plan->caps.max_vcpus) {
 		diag_error(p->diags, plan_mark(plan, "vcpus"),
@@ -175,7 +246,8 @@ int plan_platform(struct planner *p)
 		diag_help(p->diags, "its limit on %s is %u", hv_arch_name(plan->arch->arch),
 			  plan->caps.max_vcpus);
 	}
-	check_pit(p);
+	choose_topology(p);
 	choose_irqchip(p);
+	plan->arch->plan_platform(plan, p->diags);
 	return add_platform_regions(p);
 }

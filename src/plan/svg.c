@@ -126,18 +126,19 @@ static const char style[] =
 	"text.onbar{font-size:11px;fill:#fff;text-anchor:middle}\n"
 	".page{fill:#fff}\n"
 	".ram{fill:#0072b2}.rom{fill:#8e5aa8}.boot{fill:#d55e00}.platform{fill:#b87f00}\n"
-	".device{fill:#009e73}.hole{fill:url(#hatch)}.reserved{fill:url(#dense)}\n"
+	".tables{fill:#b5407f}.device{fill:#009e73}.hole{fill:url(#hatch)}.reserved{fill:url(#"
+	"dense)}\n"
 	".band{fill-opacity:.13}.wedge{fill-opacity:.2}.hole.band,.reserved.band{fill-opacity:.35}"
 	"\n"
 	".hatch{stroke:#8c959f;stroke-width:1.5}.leader{fill:none}.boot-line{stroke:#d55e00}."
-	"device-line{stroke:#009e73}"
+	"tables-line{stroke:#b5407f}.device-line{stroke:#009e73}"
 	".platform-line{stroke:#b87f00}\n"
 	".edge{fill:none;stroke:#8c959f}.note{fill:#8c959f}\n"
 	"@media (prefers-color-scheme:dark){text{fill:#e6edf3}text.dim,text.small{fill:#9da7b1}\n"
 	".page{fill:#0d1117}.ram{fill:#3b9edb}.rom{fill:#b98ad0}.boot{fill:#f08a4b}"
-	".platform{fill:#d9a441}.device{fill:#2bbf94}\n"
+	".tables{fill:#e87fb8}.platform{fill:#d9a441}.device{fill:#2bbf94}\n"
 	".band{fill-opacity:.2}.boot-line{stroke:#f08a4b}.device-line{stroke:#2bbf94}"
-	".platform-line{stroke:#d9a441}text.onbar{fill:#0d1117}}\n"
+	".tables-line{stroke:#e87fb8}.platform-line{stroke:#d9a441}text.onbar{fill:#0d1117}}\n"
 	"</style>\n"
 	"<defs>\n"
 	"<pattern id=\"hatch\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\" "
@@ -154,10 +155,8 @@ static void summary(const struct plan *plan, char *buf, size_t len)
 	char size[24], entry[64] = "";
 
 	if (plan->entry.set)
-		snprintf(entry, sizeof(entry), ", entry at 0x%llx in %s%s",
-			 (unsigned long long)plan->entry.pc,
-			 plan->entry.mode == ENTRY_EL1 ? "EL1" : plan_mode_word(plan->entry.mode),
-			 plan->entry.mode == ENTRY_EL1 ? "" : " mode");
+		snprintf(entry, sizeof(entry), ", entry at 0x%llx %s",
+			 (unsigned long long)plan->entry.pc, plan_entry_words(plan->entry.mode));
 	snprintf(buf, len, "%s%s%s, %u vCPU%s, %s of RAM, %s interrupt controller%s%s",
 		 hv_arch_name(plan->arch->arch), plan->backend_name ? " on " : "",
 		 plan->backend_name ? plan->backend_name : "", config->vcpus,
@@ -175,7 +174,7 @@ static void legend(struct picture *p, double y)
 
 	for (size_t i = 0; i < p->plan->n_regions; i++)
 		kinds |= 1U << p->plan->regions[i].kind;
-	for (unsigned kind = 0; kind <= REGION_BOOT; kind++) {
+	for (unsigned kind = 0; kind <= REGION_TABLES; kind++) {
 		const char *word = plan_kind_word((enum region_kind)kind);
 
 		if (!(kinds & 1U << kind))

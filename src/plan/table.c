@@ -45,7 +45,7 @@ const char *plan_kind_word(enum region_kind kind)
 		[REGION_RAM] = "ram",		[REGION_ROM] = "rom",
 		[REGION_RESERVED] = "reserved", [REGION_HOLE] = "hole",
 		[REGION_PLATFORM] = "platform", [REGION_DEVICE] = "device",
-		[REGION_BOOT] = "boot",
+		[REGION_BOOT] = "boot",		[REGION_TABLES] = "tables",
 	};
 
 	return words[kind];
@@ -58,7 +58,18 @@ const char *plan_irqchip_word(enum hv_irqchip irqchip)
 
 const char *plan_mode_word(enum entry_mode mode)
 {
-	static const char *const words[] = { "real", "protected", "long", "el1" };
+	static const char *const words[] = { "real", "protected", "long", "el1", "reset" };
+
+	return words[mode];
+}
+
+const char *plan_entry_words(enum entry_mode mode)
+{
+	static const char *const words[] = {
+		[ENTRY_REAL] = "in real mode",	    [ENTRY_PROTECTED] = "in protected mode",
+		[ENTRY_LONG] = "in long mode",	    [ENTRY_EL1] = "in EL1",
+		[ENTRY_RESET] = "as after a reset",
+	};
 
 	return words[mode];
 }
@@ -86,7 +97,8 @@ static void region_row(struct table *t, const struct plan_region *r, int digits)
 		snprintf(range, sizeof(range), "0x%0*llx", digits, start);
 	else
 		snprintf(range, sizeof(range), "%s0x%0*llx-0x%0*llx",
-			 r->kind == REGION_BOOT ? "  " : "", digits, start, digits, last);
+			 r->kind == REGION_BOOT || r->kind == REGION_TABLES ? "  " : "", digits,
+			 start, digits, last);
 	config_size_text(r->last - r->start + 1, size, sizeof(size));
 	if (r->space == SPACE_IRQ)
 		cells[SIZE] = "";
@@ -172,22 +184,23 @@ static void print_table(const struct plan *plan, FILE *out)
 {
 	const struct vm_config *config = plan->config;
 	uint64_t ram = config->memory_size ? config->memory_size : plan->ram_size;
-	char size[24];
+	char size[24], text[PLAN_TEXT];
 
 	fprintf(out, "%s: %s", config->name, hv_arch_name(plan->arch->arch));
 	if (plan->backend_name)
 		fprintf(out, " on %s", plan->backend_name);
-	fprintf(out, ", %u vCPU%s, %s of RAM, ", config->vcpus, config->vcpus == 1 ? "" : "s",
-		config_size_text(ram, size, sizeof(size)));
+	fprintf(out, ", %u vCPU%s", config->vcpus, config->vcpus == 1 ? "" : "s");
+	if (plan->topology.sockets > 1 || plan->topology.threads > 1)
+		fprintf(out, " (%s)", plan_topology_text(&plan->topology, text));
+	fprintf(out, ", %s of RAM, ", config_size_text(ram, size, sizeof(size)));
 	if (plan->irqchip == HV_IRQCHIP_NONE)
 		fprintf(out, "no interrupt controller\n");
 	else
 		fprintf(out, "%s interrupt controller%s\n", plan_irqchip_word(plan->irqchip),
 			plan->pit ? " and 8254 timer" : "");
 	if (plan->entry.set)
-		fprintf(out, "entry at 0x%llx in %s%s\n", (unsigned long long)plan->entry.pc,
-			plan->entry.mode == ENTRY_EL1 ? "EL1" : plan_mode_word(plan->entry.mode),
-			plan->entry.mode == ENTRY_EL1 ? "" : " mode");
+		fprintf(out, "entry at 0x%llx %s\n", (unsigned long long)plan->entry.pc,
+			plan_entry_words(plan->entry.mode));
 	section(plan, out, SPACE_MEM, "guest-physical memory");
 	section(plan, out, SPACE_PIO, "ports");
 	section(plan, out, SPACE_IRQ, "interrupt lines");
