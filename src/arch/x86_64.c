@@ -1,4 +1,5 @@
-/* x86_64.c: layout of the address space, and the boot processor's state in each entry mode.
+/* x86_64.c: layout of the address space, limits of the platform, and the boot processor's state in
+ * each entry mode.
  *
  * What a guest finds ("SDM" is Intel's Software Developer's Manual, Vol. 3A):
  *
@@ -7,6 +8,10 @@
  * protected  32-bit, paging off; flat 4 GiB segments, CS 0x08, the others 0x10.
  * long       64-bit; CS 0x08, the others 0x10; SSE enabled; what lies below 4 GiB and every
  * gigabyte with memory or a device in it mapped to itself, writable and executable.
+ * reset      as after power-on (SDM 9.1.1): CS 0xf000 with base 0xffff0000, IP 0xfff0, the other
+ *            segments and all general registers 0, caches off.
+ *
+ * A boot format whose protocol says so has other selectors, and values in RAX, RBX and RSI.
  *
  * In protected and long mode the GDT and page tables take the top of RAM below 640 KiB (where that
  * is taken, the top of RAM below 4 GiB), and the stack starts below them. Interrupts are off, and
@@ -20,6 +25,8 @@
 #include <vibevmm/bytes.h>
 #include <vibevmm/plan.h>
 
+#include "x86_64_tables.h"
+
 extern const struct arch_row arch_x86_64;
 
 #define KIB 1024ULL
@@ -27,7 +34,8 @@ extern const struct arch_row arch_x86_64;
 #define GIB (1024 * MIB)
 
 /* The rows' order matters twice: RAM by size fills RAM rows, and skips holes, in this order; and
- * free lines are given out in this order: first those that no ISA device ever had. */
+ * free lines are given out in this order: low ones, since an operating system looks at every pin of
+ * the I/O APIC up to the last that is used; those of a PC's own devices are left out. */
 static const struct layout_row layout[] = {
 	{ LAYOUT_RAM, 0, 640 * KIB, "low ram" },
 	{ LAYOUT_HOLE, 640 * KIB, 128 * KIB, "vga window" },
@@ -36,21 +44,58 @@ static const struct layout_row layout[] = {
 	{ LAYOUT_MMIO, 3 * GIB, 0xfec00000 - 3 * GIB, "devices" },
 	{ LAYOUT_PLATFORM, 0xfec00000, 4 * KIB, "ioapic" },
 	{ LAYOUT_PLATFORM, 0xfee00000, 1 * MIB, "local apics" }, /* and MSI: SDM 11.11.1 */
-	{ LAYOUT_HOLE, 0xff000000, 16 * MIB, "rom space" },
-	{ LAYOUT_PLATFORM, 0xfffbc000, 16 * KIB,
+	{ LAYOUT_PLATFORM, 0xfef00000, 16 * KIB,
 	  "kvm tss" }, /* KVM_SET_TSS_ADDR, and 1 page more */
+	{ LAYOUT_HOLE, 0xff000000, 16 * MIB, "rom space" },
 	{ LAYOUT_PIO, 0x1000, 0xf000, "ports" },
 	{ LAYOUT_PIC_PORTS, 0x20, 2, "8259" },
 	{ LAYOUT_PIC_PORTS, 0xa0, 2, "8259" },
 	{ LAYOUT_PIC_PORTS, 0x4d0, 2, "8259 elcr" },
 	{ LAYOUT_PIT_PORTS, 0x40, 4, "8254" },
 	{ LAYOUT_PIT_PORTS, 0x61, 1, "8254 speaker" },
-	{ LAYOUT_IRQ, 16, 8, "lines" },
 	{ LAYOUT_IRQ, 5, 1, "lines" },
 	{ LAYOUT_IRQ, 9, 4, "lines" },
-	{ LAYOUT_IRQ, 14, 2, "lines" },
+	{ LAYOUT_IRQ, 14, 10, "lines" },
 	{ 0 },
 };
+
+/* ---- The platform ---------------------------------------------------------------------------- */
+
+static void check_pit(struct plan *plan, struct diags *diags)
+{
+	if (!plan->config->platform.pit)
+		return;
+	plan->pit = plan->caps.caps & HV_CAP_PIT;
+	if (!plan->pit)
+		diag_error(diags, plan_mark(plan, "platform.pit"), "backend '%s' has no %s",
+			   plan->backend_name, hv_cap_name(HV_CAP_PIT));
+}
+
+static void check_apic_ids(const struct plan *plan, struct diags *diags)
+{
+	unsigned vcpus = plan->config->vcpus, last;
+
+	/* None, and too many of them, are errors of their own. */
+	if (!vcpus || vcpus > plan->caps.max_vcpus)
+		return;
+	last = hv_x86_apic_id(&plan->topology, vcpus - 1);
+	if (last <= HV_X86_APIC_ID_MAX)
+		return;
+	diag_error(diags, plan_mark(plan, last == vcpus - 1 ? "vcpus" : "topology"),
+		   "vCPU %u would have APIC ID %u, and interrupts reach none above %u", vcpus - 1,
+		   last, HV_X86_APIC_ID_MAX);
+	if (last == vcpus - 1)
+		diag_help(diags, "an x86_64 VM has at most %u vCPUs", HV_X86_APIC_ID_MAX + 1);
+	else
+		diag_help(diags, "numbers of cores and threads that are powers of two leave no "
+				 "gaps between the IDs");
+}
+
+static void plan_platform(struct plan *plan, struct diags *diags)
+{
+	check_apic_ids(plan, diags);
+	check_pit(plan, diags);
+}
 
 /* ---- Page tables: 4 levels (SDM 4.5) --------------------------------------------------------- */
 
@@ -77,8 +122,8 @@ static uint64_t next_gib(const struct plan *plan, uint64_t gib)
 		const struct plan_region *r = &plan->regions[i];
 		uint64_t first = r->start / GIB > gib ? r->start / GIB : gib;
 
-		if (r->kind != REGION_HOLE && r->kind != REGION_BOOT && first <= r->last / GIB &&
-		    first < next)
+		if (r->kind != REGION_HOLE && r->kind != REGION_BOOT && r->kind != REGION_TABLES &&
+		    first <= r->last / GIB && first < next)
 			next = first;
 	}
 	return next < MAPPED_TOP / GIB ? next : UINT64_MAX;
@@ -128,6 +173,8 @@ static void plan_entry(struct plan *plan, struct diags *diags)
 	const char *name = "gdt";
 	uint64_t size = PAGE;
 
+	if (entry->mode == ENTRY_RESET)
+		return;
 	assert(entry->mode < ARRAY_SIZE(modes));
 	if (entry->pc >= modes[entry->mode].top) {
 		diag_error(diags, entry->mark, "entry 0x%llx is out of reach in %s mode",
@@ -155,6 +202,8 @@ static void plan_entry(struct plan *plan, struct diags *diags)
 #define CR0_MP	       (1ULL << 1)
 #define CR0_ET	       (1ULL << 4)
 #define CR0_NE	       (1ULL << 5)
+#define CR0_NW	       (1ULL << 29)
+#define CR0_CD	       (1ULL << 30)
 #define CR0_PG	       (1ULL << 31)
 #define CR4_PAE	       (1ULL << 5)
 #define CR4_OSFXSR     (1ULL << 9)
@@ -168,8 +217,6 @@ static void plan_entry(struct plan *plan, struct diags *diags)
 #define TYPE_TSS  0xb /* busy */
 
 #define SELECTOR_CODE 0x08
-#define SELECTOR_DATA 0x10
-#define GDT_ENTRIES   3
 
 static struct hv_x86_segment flat(uint16_t selector, uint8_t type, bool long_mode)
 {
@@ -232,16 +279,30 @@ static void real_state(const struct plan *plan, struct hv_x86_entry *state)
 	state->idt_limit = 0x3ff;
 }
 
+/* SDM 9.1.1, table 9-1, but EDX, which has the processor's signature there. */
+static void reset_state(struct hv_x86_entry *state)
+{
+	state->rip = 0xfff0;
+	state->cr0 = CR0_ET | CR0_NW | CR0_CD;
+	state->cs = real(0xf000, TYPE_CODE);
+	state->cs.base = 0xffff0000;
+	state->data = real(0, TYPE_DATA);
+	state->gdt_limit = 0xffff;
+	state->idt_limit = 0xffff;
+}
+
 static void flat_state(const struct plan *plan, struct hv_x86_entry *state)
 {
 	bool long_mode = plan->entry.mode == ENTRY_LONG;
+	uint16_t code = plan->entry.code_selector ? plan->entry.code_selector : SELECTOR_CODE;
 
+	assert(code % 8 == 0 && code < PAGE - 8);
 	state->rip = plan->entry.pc;
 	state->rsp = plan->entry.tables;
 	state->gdt_base = plan->entry.tables;
-	state->gdt_limit = GDT_ENTRIES * 8 - 1;
-	state->cs = flat(SELECTOR_CODE, TYPE_CODE, long_mode);
-	state->data = flat(SELECTOR_DATA, TYPE_DATA, false);
+	state->gdt_limit = (uint16_t)(code + 15);
+	state->cs = flat(code, TYPE_CODE, long_mode);
+	state->data = flat((uint16_t)(code + 8), TYPE_DATA, false);
 	state->cr0 = CR0_PE | CR0_ET | CR0_NE;
 	if (long_mode) {
 		state->cr0 |= CR0_MP | CR0_PG;
@@ -263,9 +324,8 @@ static int write_tables(const struct plan *plan, struct memory *memory,
 	tables = memory_ptr(memory, base, size, true);
 	if (!base || !tables)
 		return err_set(err, EFAULT, STATUS_BUG, "page tables lie outside of guest memory");
-	bytes_put64(tables, 0);
-	bytes_put64(tables + SELECTOR_CODE, descriptor(&state->cs));
-	bytes_put64(tables + SELECTOR_DATA, descriptor(&state->data));
+	bytes_put64(tables + state->cs.selector, descriptor(&state->cs));
+	bytes_put64(tables + state->data.selector, descriptor(&state->data));
 	if (plan->entry.mode == ENTRY_LONG)
 		page_tables(plan, tables + PAGE, base + PAGE);
 	return 0;
@@ -274,19 +334,26 @@ static int write_tables(const struct plan *plan, struct memory *memory,
 static int write_entry(const struct plan *plan, struct memory *memory, struct hv_entry *entry,
 		       struct err *err)
 {
-	struct hv_x86_entry state = { .rflags = 1 << 1 }; /* always one: SDM Vol. 1, 3.4.3 */
+	struct hv_x86_entry state = {
+		.rflags = 1 << 1, /* always one: SDM Vol. 1, 3.4.3 */
+		.rax = plan->entry.rax,
+		.rbx = plan->entry.rbx,
+		.rsi = plan->entry.rsi,
+	};
 	int ret = 0;
 
 	/* A processor always has a task register: SDM 26.3.1.2 refuses to enter a guest without. */
 	state.tr = (struct hv_x86_segment){
 		.limit = 0x67, .type = TYPE_TSS, .present = true, .system = true
 	};
-	if (plan->entry.mode == ENTRY_REAL)
+	if (plan->entry.mode == ENTRY_RESET) {
+		reset_state(&state);
+	} else if (plan->entry.mode == ENTRY_REAL) {
 		real_state(plan, &state);
-	else
+	} else {
 		flat_state(plan, &state);
-	if (plan->entry.mode != ENTRY_REAL)
 		ret = write_tables(plan, memory, &state, err);
+	}
 	if (!ret)
 		*entry = (struct hv_entry){ .x86 = state };
 	return ret;
@@ -296,6 +363,10 @@ const struct arch_row arch_x86_64 = {
 	.arch = ARCH_X86_64,
 	.layout = layout,
 	.irq_lines = 24, /* of one IOAPIC */
+	.plan_platform = plan_platform,
 	.plan_entry = plan_entry,
 	.write_entry = write_entry,
+	.plan_tables = x86_64_tables_plan,
+	.write_tables = x86_64_tables_write,
+	.each_table = x86_64_tables_each,
 };
