@@ -10,6 +10,7 @@
 
 #include "elf.h"
 #include "identify.h"
+#include "kernel.h"
 
 /* System V ABI, chapter 4, "ELF Header". */
 enum {
@@ -21,6 +22,8 @@ enum {
 	TYPE_EXEC = 2,
 	TYPE_DYN = 3,
 	PT_LOAD = 1, /* chapter 5, "Program Header" */
+	PT_NOTE = 4,
+	PHYS32_ENTRY = 18, /* Xen, xen/include/public/elfnote.h: XEN_ELFNOTE_PHYS32_ENTRY */
 };
 
 #define HEADER_SIZE_32 52
@@ -89,6 +92,34 @@ static int add_segment(struct elf *elf, const struct phdr *ph, unsigned index, s
 	return 0;
 }
 
+/* More bytes of notes than any linker makes. */
+#define NOTES_MAX 65536
+
+/* Looks for the PVH entry (chapter 5, "Note Section"): name and contents are padded to 4 bytes. A
+ * damaged list ends where the damage is. */
+static void read_notes(const struct image *image, const struct phdr *ph, struct elf *elf)
+{
+	uint64_t at = ph->offset, size = ph->file_size < NOTES_MAX ? ph->file_size : NOTES_MAX, end;
+	uint8_t note[12 + 4 + 8]; /* as far as that of the PVH entry goes */
+
+	if (bytes_add_wraps(at, size, &end))
+		return;
+	while (end - at > 12 && !image_read(image, at, note, 12)) {
+		uint64_t name = bytes_get32(note), desc = bytes_get32(note + 4);
+		uint64_t len = 12 + ((name + 3) & ~3ULL) + ((desc + 3) & ~3ULL);
+
+		if (len > end - at)
+			return;
+		if (name == 4 && bytes_get32(note + 8) == PHYS32_ENTRY &&
+		    (desc == 4 || desc == 8) && !image_read(image, at, note, 16 + desc) &&
+		    !memcmp(note + 12, "Xen", 4)) {
+			elf->has_pvh = true;
+			elf->pvh_entry = bytes_get(note + 16, desc);
+		}
+		at += len;
+	}
+}
+
 int elf_read(const struct image *image, struct elf *elf, struct err *err)
 {
 	uint8_t header[HEADER_SIZE_64], entry[PHENT_SIZE_64];
@@ -132,6 +163,8 @@ int elf_read(const struct image *image, struct elf *elf, struct err *err)
 			return refuse(err, "is a truncated ELF file: its program headers reach "
 					   "beyond its end");
 		ph = phdr_decode(entry, elf->is_64);
+		if (ph.type == PT_NOTE)
+			read_notes(image, &ph, elf);
 		if (ph.type != PT_LOAD || !ph.mem_size)
 			continue;
 		ret = add_segment(elf, &ph, i, err);
@@ -148,14 +181,43 @@ int elf_read(const struct image *image, struct elf *elf, struct err *err)
 	return 0;
 }
 
+bool elf_plan_segments(struct plan *plan, struct diags *diags, const struct elf *elf,
+		       struct mark mark)
+{
+	for (unsigned i = 0; i < elf->n_segments; i++) {
+		char name[24];
+
+		snprintf(name, sizeof(name), "elf segment %u", elf->segments[i].index);
+		if (!plan_boot_fixed(plan, diags, name, elf->segments[i].paddr,
+				     elf->segments[i].mem_size, mark))
+			return false;
+	}
+	return true;
+}
+
+/* Guest memory is zero at start, so what lies between file_size and mem_size is cleared already. */
+int elf_load_segments(const struct image *image, const struct elf *elf, struct memory *memory,
+		      struct err *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < elf->n_segments && !ret; i++)
+		ret = image_load(image, elf->segments[i].offset, memory, elf->segments[i].paddr,
+				 elf->segments[i].file_size, err);
+	return ret;
+}
+
 struct elf_config {
 	char *file;
+	char *dtb;
+	uint64_t dtb_at;
 };
 
 static const struct option options[] = {
 	OPTION(struct elf_config, file, OPTION_PATH, .required = true,
 	       .doc = "The executable; a 64-bit one starts in long mode, a 32-bit one in protected "
 		      "mode"),
+	KERNEL_DTB_OPTIONS(struct elf_config),
 	{ 0 },
 };
 
@@ -219,18 +281,11 @@ static void elf_plan(struct plan *plan, const struct config_choice *boot, struct
 			   hv_arch_name(plan->arch->arch));
 		return;
 	}
-	for (unsigned i = 0; i < elf->n_segments; i++) {
-		char name[24];
-
-		snprintf(name, sizeof(name), "elf segment %u", elf->segments[i].index);
-		if (!plan_boot_fixed(plan, diags, name, elf->segments[i].paddr,
-				     elf->segments[i].mem_size, mark))
-			return;
-	}
-	plan_set_entry(plan, diags, mode, elf->entry, mark);
+	kernel_plan_dtb(plan, boot, config->dtb, config->dtb_at);
+	if (elf_plan_segments(plan, diags, elf, mark))
+		plan_set_entry(plan, diags, mode, elf->entry, mark);
 }
 
-/* Guest memory is zero at start, so what lies between file_size and mem_size is cleared already. */
 static int elf_load(const struct plan *plan, const struct config_choice *boot,
 		    struct memory *memory, struct err *err)
 {
@@ -241,9 +296,7 @@ static int elf_load(const struct plan *plan, const struct config_choice *boot,
 
 	if (ret)
 		return ret;
-	for (unsigned i = 0; i < elf->n_segments && !ret; i++)
-		ret = image_load(&image, elf->segments[i].offset, memory, elf->segments[i].paddr,
-				 elf->segments[i].file_size, err);
+	ret = elf_load_segments(&image, elf, memory, err);
 	image_close(&image);
 	return ret;
 }

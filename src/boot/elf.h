@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <vibevmm/image.h>
+#include <vibevmm/plan.h>
 
 /* More loadable segments than any linker makes. */
 #define ELF_MAX_SEGMENTS 64
@@ -22,9 +23,11 @@ struct elf_segment {
 
 struct elf {
 	bool is_64;
-	uint16_t machine; /* e_machine */
-	uint64_t size;	  /* of the file */
-	uint64_t entry;	  /* physical: e_entry mapped through the segment that holds it */
+	uint16_t machine;   /* e_machine */
+	uint64_t size;	    /* of the file */
+	uint64_t entry;	    /* physical: e_entry mapped through the segment that holds it */
+	bool has_pvh;	    /* it offers the PVH entry, ... */
+	uint64_t pvh_entry; /* ... which is this physical address */
 	unsigned n_segments;
 	struct elf_segment segments[ELF_MAX_SEGMENTS];
 };
@@ -35,6 +38,12 @@ enum { ELF_386 = 3, ELF_X86_64 = 62, ELF_AARCH64 = 183 };
 /* 0, or -ENOEXEC / -EIO with the reason in err ("is not an ELF file ...", to be put behind the
  * file's name). */
 int elf_read(const struct image *image, struct elf *elf, struct err *err);
+
+/* Reserves the segments' places in RAM, and copies them there. */
+bool elf_plan_segments(struct plan *plan, struct diags *diags, const struct elf *elf,
+		       struct mark mark);
+int elf_load_segments(const struct image *image, const struct elf *elf, struct memory *memory,
+		      struct err *err);
 
 /* "x86_64", "i386", "arm64" or "machine 123" (in buf). */
 const char *elf_machine_name(uint16_t machine, char *buf, size_t len);

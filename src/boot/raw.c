@@ -7,12 +7,15 @@
 #include <vibevmm/plan.h>
 
 #include "identify.h"
+#include "kernel.h"
 
 struct raw_config {
 	char *file;
 	uint64_t load;
 	uint64_t entry;
 	uint32_t mode;
+	char *dtb;
+	uint64_t dtb_at;
 };
 
 /* In the order of enum entry_mode. */
@@ -29,6 +32,7 @@ static const struct option options[] = {
 	       .arches = ARCH_X86_64,
 	       .doc = "State of the processor: 16-bit real mode, 32-bit protected mode with flat "
 		      "segments, or 64-bit long mode with identity-mapped pages"),
+	KERNEL_DTB_OPTIONS(struct raw_config),
 	{ 0 },
 };
 
@@ -67,6 +71,7 @@ static void raw_plan(struct plan *plan, const struct config_choice *boot, struct
 
 	if (plan->arch->arch == ARCH_X86_64)
 		mode = (enum entry_mode)raw->mode;
+	kernel_plan_dtb(plan, boot, raw->dtb, raw->dtb_at);
 	if (!load || load->is_default)
 		load = file;
 	if (!entry)
