@@ -2,9 +2,10 @@
  *
  * Contract of the functions in a device's row (registry.h):
  * - create allocates dev->state and opens host things; everything was placed before. On failure it
- *   undoes its own work. destroy frees what create made; it is called once for each create that
- *   succeeded, after the vCPUs and the event loop have stopped. reset brings the registers to
- *   their power-on values; create calls it itself if it wants that.
+ *   undoes its own work. destroy frees what create made and takes back timers and watches; it is
+ *   called once for each create that succeeded, when the vCPUs have stopped and the event loop
+ *   stands still. A VM that starts anew (`on_reset: restart`) creates its devices again. reset
+ *   brings the registers to their power-on values; create calls it itself if it wants that.
  * - read and write get the index of the claim in the row's list, the OFFSET in it, and a size of
  *   1, 2, 4 or 8 bytes, no wider than the claim's width and inside the claim. A device knows no
  *   absolute address and no hypervisor.
@@ -33,8 +34,20 @@ struct device_host {
 	 * becomes 63), ... */
 	void (*guest_exit)(struct device_host *host, struct device *dev, uint64_t status);
 
-	/* ... or for a reset. Both return at once; vCPUs stop soon after. */
+	/* ... or has powered off, ... */
+	void (*guest_poweroff)(struct device_host *host, struct device *dev);
+
+	/* ... or asked for a reset, ... */
 	void (*guest_reset)(struct device_host *host, struct device *dev);
+
+	/* ... or says that it panicked. All return at once; vCPUs stop soon after. */
+	void (*guest_panic)(struct device_host *host, struct device *dev);
+
+	/* Writes of size bytes at that offset of the claim may be gathered and come late, in order:
+	 * before any other access of the guest that reaches a device, or within 20 ms. A hint,
+	 * without effect where the backend has no such thing. Not from the loop's thread. */
+	void (*coalesce)(struct device_host *host, struct device *dev, unsigned claim,
+			 uint64_t offset, unsigned size, bool on);
 
 	struct loop *loop;	 /* event loop, host.h */
 	struct console *console; /* the VM's standard input and output, host.h */

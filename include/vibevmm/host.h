@@ -24,6 +24,11 @@ void loop_free(struct loop *loop);
 /* Stops and joins the thread but keeps the object: after it no callback runs. */
 void loop_stop(struct loop *loop);
 
+/* Stops and joins the thread for a while: until loop_resume no callback runs, while watches and
+ * timers may be set and cleared. Not from a callback. loop_resume: 0 or -errno, as loop_watch. */
+void loop_pause(struct loop *loop);
+int loop_resume(struct loop *loop);
+
 /* Calls fn(arg) whenever fd is readable (or at end of file, or in error: fn finds out by reading).
  * One watch per fd. 0 or -errno. Any thread. */
 int loop_watch(struct loop *loop, int fd, loop_fn fn, void *arg);
@@ -55,7 +60,7 @@ uint64_t loop_wall(void);
 struct console;
 
 /* What the user typed behind Ctrl-A. */
-enum console_command { CONSOLE_QUIT };
+enum console_command { CONSOLE_QUIT, CONSOLE_POWER };
 
 struct console_config {
 	int in, out; /* file descriptors; in -1: no input */
@@ -79,10 +84,14 @@ void console_flush(struct console *console);
 /* Input: the first call of console_listen starts reading (and puts a terminal in the foreground
  * into raw mode); ready(arg) is called on the loop's thread whenever bytes came to an empty buffer.
  * It must not wait for a lock that may be held while output waits for its reader: it returns false
- * instead, and is called again 10 ms later. One listener: the planner gives the input to one
- * device. 0 or -errno. */
+ * instead, and is called again 10 ms later. One listener at a time: the planner gives the input to
+ * one device. 0 or -errno. */
 typedef bool (*console_ready_fn)(void *arg);
 int console_listen(struct console *console, console_ready_fn ready, void *arg);
+
+/* The listener, if any, goes; the next one is called for what waits by then. Reading goes on, and
+ * the terminal stays as it is. While the loop is paused. */
+void console_unlisten(struct console *console);
 
 /* The next byte, or -1 if none is there now. Reading from the host stops while 4 KiB wait, so
  * nothing is lost. Any thread. */

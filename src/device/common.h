@@ -11,6 +11,17 @@ void device_nothing(struct device *dev);
 /* For a row's check: reports `port` and `at` in one entry, two places for the same registers. */
 void device_check_place(const struct node *node, struct diags *diags);
 
+/* The identification registers at the end of an Arm PrimeCell's 4 KiB, which all look alike: four
+ * bytes of the peripheral's number, then four that say PrimeCell (as in DDI 0183, 3.3.14 ff.). */
+#define DEVICE_PRIMECELL_SIZE 0x1000
+#define DEVICE_PRIMECELL_IDS  0xfe0
+static inline uint8_t device_primecell_id(uint32_t peripheral, uint64_t offset)
+{
+	uint64_t ids = 0xb105f00dULL << 32 | peripheral;
+
+	return (uint8_t)(ids >> (offset - DEVICE_PRIMECELL_IDS) / 4 * 8);
+}
+
 /* Standard input, if the planner gave it to this device. Reading starts when the guest first looks
  * for input: one that never does costs no thread, and its terminal is left alone. */
 struct device_input {

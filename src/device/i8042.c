@@ -222,6 +222,9 @@ static const struct claim claims[] = {
 	{ 0 },
 };
 
+/* Without an object of its own, which would promise a keyboard. */
+static const struct device_description describe = { .role = ROLE_KEYBOARD };
+
 const struct device_row device_i8042 = {
 	.type = {
 		.name = "i8042",
@@ -232,6 +235,7 @@ const struct device_row device_i8042 = {
 	.arches = ARCH_X86_64,
 	.max = 1,
 	.claims = claims,
+	.describe = &describe,
 	.create = create,
 	.destroy = destroy,
 	.reset = reset,

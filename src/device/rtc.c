@@ -422,6 +422,8 @@ static const struct claim claims[] = {
 	{ 0 },
 };
 
+static const struct device_description describe = { .role = ROLE_RTC, .hid = "PNP0B00" };
+
 const struct device_row device_rtc = {
 	.type = {
 		.name = "rtc",
@@ -432,6 +434,7 @@ const struct device_row device_rtc = {
 	.arches = ARCH_X86_64,
 	.max = 1,
 	.claims = claims,
+	.describe = &describe,
 	.wants = HV_CAP_IRQ_LINE,
 	.create = create,
 	.destroy = destroy,

@@ -1,23 +1,16 @@
 /* uart16550.c: a 16550A serial port on the VM's console.
  *
  * After National Semiconductor's PC16550D data sheet, section 8; comments name its registers. The
- * line is infinitely fast: a character is sent when it is written, so THRE and TEMT are always set,
- * and the four character times of the receiver's timeout are over at once. Input that doesn't fit
- * the FIFO waits in the console, so an overrun happens in loopback alone. Baud rate, parity and
- * word length are registers without effect.
+ * transmitter's line is infinitely fast: a character is sent when it is written, so THRE and TEMT
+ * are always set. Baud rate, parity and word length are registers without effect. uart16550_rx.c is
+ * the receiver.
  */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common.h"
+#include "uart16550.h"
 
 enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR, REGS };
-
-#define IER_RDI	 0x01 /* received data available */
-#define IER_THRI 0x02 /* transmitter holding register empty */
-#define IER_RLSI 0x04 /* receiver line status */
-#define IER_MSI	 0x08 /* modem status */
-#define IER_MASK 0x0f
 
 #define IIR_NONE    0x01
 #define IIR_RLS	    0x06
@@ -27,33 +20,14 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 #define IIR_MODEM   0x00
 #define IIR_FIFO    0xc0
 
-#define FCR_ENABLE   0x01
-#define FCR_CLEAR_RX 0x02
-
-#define LCR_BREAK 0x40
-#define LCR_DLAB  0x80
-
-#define MCR_DTR	 0x01
-#define MCR_RTS	 0x02
-#define MCR_OUT1 0x04
-#define MCR_OUT2 0x08
-#define MCR_LOOP 0x10
-#define MCR_MASK 0x1f
-
-#define LSR_DR	 0x01
-#define LSR_OE	 0x02
-#define LSR_FE	 0x08
-#define LSR_BI	 0x10
-#define LSR_IDLE 0x60 /* THRE, TEMT */
-#define LSR_FIFO 0x80 /* an error is somewhere in the FIFO */
-
 #define MSR_CTS	   0x10
 #define MSR_DSR	   0x20
 #define MSR_RI	   0x40
 #define MSR_DCD	   0x80
 #define MSR_DELTAS 0x0f /* the lines' changes, in the same order, four bits below */
 
-enum { FIFO_SIZE = 16 };
+/* So many characters in a row are a log: their writes are gathered from then on. */
+#define LOG_SIZE 256U
 
 struct uart16550_config {
 	char *id;
@@ -61,22 +35,6 @@ struct uart16550_config {
 	uint64_t at;
 	uint32_t irq;
 	bool input;
-};
-
-struct uart {
-	uint8_t ier, lcr, mcr, scr, divisor[2];
-	uint8_t errors; /* LSR's error bits, latched until it is read */
-	uint8_t msr;
-	bool fifo;	   /* FCR bit 0 */
-	uint8_t trigger;   /* characters that raise RDA */
-	bool thre_pending; /* the THRE interrupt's own flag */
-	struct {
-		uint8_t data, errors;
-	} rx[FIFO_SIZE]; /* a ring; without FIFO one entry of it is used */
-	unsigned rx_head, rx_len;
-	int irq;
-	bool level;
-	struct device_input input;
 };
 
 /* ---- Interrupts -------------------------------------------------------------------------- */
@@ -95,7 +53,7 @@ static uint8_t source(const struct uart *uart)
 	return IIR_NONE;
 }
 
-static void update(struct device *dev)
+void uart16550_update(struct device *dev)
 {
 	struct uart *uart = dev->state;
 	bool level = source(uart) != IIR_NONE;
@@ -106,107 +64,6 @@ static void update(struct device *dev)
 	device_irq_set(dev, uart->irq, level);
 }
 
-/* ---- Receiver ---------------------------------------------------------------------------- */
-
-/* The errors of a character show in LSR when it comes to the top of the FIFO. */
-static void show_errors(struct uart *uart)
-{
-	if (uart->rx_len)
-		uart->errors |= uart->rx[uart->rx_head].errors;
-}
-
-static void receive(struct uart *uart, uint8_t data, uint8_t errors)
-{
-	unsigned size = uart->fifo ? FIFO_SIZE : 1;
-
-	if (uart->rx_len == size) {
-		uart->errors |= LSR_OE;
-		if (uart->fifo)
-			return; /* this character is lost; without FIFO, the one before */
-		uart->rx_len = 0;
-	}
-	uart->rx[(uart->rx_head + uart->rx_len) % FIFO_SIZE].data = data;
-	uart->rx[(uart->rx_head + uart->rx_len) % FIFO_SIZE].errors = errors;
-	if (!uart->rx_len++)
-		show_errors(uart);
-}
-
-/* Takes from the console what fits. In loopback the receiver is cut off from the line. */
-static void pull(struct device *dev)
-{
-	struct uart *uart = dev->state;
-	unsigned size = uart->fifo ? FIFO_SIZE : 1;
-	int c;
-
-	if (uart->mcr & MCR_LOOP)
-		return;
-	while (uart->rx_len < size && (c = device_input_get(dev, &uart->input)) >= 0)
-		receive(uart, (uint8_t)c, 0);
-}
-
-/* The lock may be held by a vCPU that waits for the console's reader. The loop's thread must not
- * wait with it: time limits and the user's commands are there. */
-static bool input_ready(void *arg)
-{
-	struct device *dev = arg;
-
-	if (!device_trylock(dev))
-		return false;
-	pull(dev);
-	update(dev);
-	device_unlock(dev);
-	return true;
-}
-
-static uint8_t read_data(struct device *dev)
-{
-	struct uart *uart = dev->state;
-	uint8_t data = 0;
-
-	device_input_wake(dev, &uart->input, input_ready);
-	if (uart->rx_len) {
-		data = uart->rx[uart->rx_head].data;
-		uart->rx_head = (uart->rx_head + 1) % FIFO_SIZE;
-		uart->rx_len--;
-		show_errors(uart);
-	}
-	pull(dev);
-	return data;
-}
-
-static uint8_t read_lsr(struct device *dev)
-{
-	struct uart *uart = dev->state;
-	uint8_t lsr = LSR_IDLE | uart->errors;
-
-	device_input_wake(dev, &uart->input, input_ready);
-	if (uart->rx_len)
-		lsr |= LSR_DR;
-	for (unsigned i = 0; uart->fifo && i < uart->rx_len; i++) {
-		if (uart->rx[(uart->rx_head + i) % FIFO_SIZE].errors)
-			lsr |= LSR_FIFO;
-	}
-	uart->errors = 0;
-	if (uart->rx_len)
-		uart->rx[uart->rx_head].errors = 0;
-	return lsr;
-}
-
-static void write_fcr(struct device *dev, uint8_t value)
-{
-	static const uint8_t triggers[] = { 1, 4, 8, 14 };
-	struct uart *uart = dev->state;
-	bool enable = value & FCR_ENABLE;
-
-	/* The other bits count only in a write that has bit 0; changing it empties the FIFOs. */
-	if (enable != uart->fifo || (enable && (value & FCR_CLEAR_RX)))
-		uart->rx_len = 0;
-	if (enable)
-		uart->trigger = triggers[value >> 6];
-	uart->fifo = enable;
-	pull(dev);
-}
-
 /* ---- Transmitter and modem lines --------------------------------------------------------- */
 
 static void transmit(struct device *dev, uint8_t data)
@@ -215,14 +72,36 @@ static void transmit(struct device *dev, uint8_t data)
 
 	/* The holding register is full for a moment: that makes an edge of the interrupt. */
 	uart->thre_pending = false;
-	update(dev);
+	uart16550_update(dev);
 	if (uart->lcr & LCR_BREAK)
 		; /* the line is held at space: nothing gets through */
 	else if (uart->mcr & MCR_LOOP)
-		receive(uart, data, 0);
+		uart16550_receive(uart, data, 0);
 	else
 		console_write(dev->host->console, &data, 1);
 	uart->thre_pending = true;
+}
+
+/* An operating system's log is written by a guest that polls LSR, and each byte costs an exit,
+ * until the backend gathers the writes: they come out before LSR is read, or any other access. A
+ * guest that halts until the transmitter's interrupt, or until it receives what it sent, does not
+ * access anything, so it gets no gathered writes. As switching costs about as much as a hundred
+ * exits, each time that the guest changes its mind it takes twice as many characters to begin anew.
+ */
+static void gather(struct device *dev)
+{
+	struct uart *uart = dev->state;
+	bool waits = (uart->ier & IER_THRI) || (uart->mcr & MCR_LOOP);
+
+	if (waits)
+		uart->sent = 0;
+	if (uart->gathered ? !waits : uart->sent < uart->log_size)
+		return;
+	if (uart->gathered && uart->log_size < 1U << 30)
+		uart->log_size *= 2;
+	uart->gathered = !uart->gathered;
+	uart->sent = 0;
+	dev->host->coalesce(dev->host, dev, (unsigned)uart->registers, REG_DATA, 1, uart->gathered);
 }
 
 /* MSR bits 4-7: in loopback wired to MCR; otherwise somebody is on the line. */
@@ -252,13 +131,15 @@ static void write_control(struct device *dev, uint8_t mcr, uint8_t lcr)
 
 	uart->mcr = mcr & MCR_MASK;
 	uart->lcr = lcr;
+	if ((mcr & MCR_RTS) && !(mcr & MCR_LOOP))
+		uart->rts = true;
 	lines = modem_lines(uart);
 	/* The ring indicator counts when it ends (TERI), the others when they change. */
 	changed = (uint8_t)((old ^ lines) & ~(lines & MSR_RI));
 	uart->msr = (uint8_t)(lines | (old & MSR_DELTAS) | (changed & 0xf0) >> 4);
 	if (!before && (uart->mcr & MCR_LOOP) && (lcr & LCR_BREAK))
-		receive(uart, 0, LSR_BI | LSR_FE);
-	pull(dev);
+		uart16550_receive(uart, 0, LSR_BI | LSR_FE);
+	uart16550_pull(dev);
 }
 
 /* ---- Registers --------------------------------------------------------------------------- */
@@ -274,7 +155,7 @@ static uint64_t reg_read(struct device *dev, unsigned claim, uint64_t offset, un
 		return uart->divisor[offset];
 	switch (offset) {
 	case REG_DATA:
-		value = read_data(dev);
+		value = uart16550_read_data(dev);
 		break;
 	case REG_IER:
 		value = uart->ier;
@@ -292,7 +173,7 @@ static uint64_t reg_read(struct device *dev, unsigned claim, uint64_t offset, un
 		value = uart->mcr;
 		break;
 	case REG_LSR:
-		value = read_lsr(dev);
+		value = uart16550_read_lsr(dev);
 		break;
 	case REG_MSR:
 		value = uart->msr;
@@ -304,7 +185,7 @@ static uint64_t reg_read(struct device *dev, unsigned claim, uint64_t offset, un
 	default:
 		break;
 	}
-	update(dev);
+	uart16550_update(dev);
 	return value;
 }
 
@@ -323,18 +204,18 @@ static void reg_write(struct device *dev, unsigned claim, uint64_t offset, unsig
 	switch (offset) {
 	case REG_DATA:
 		transmit(dev, byte);
+		uart->sent++;
 		break;
 	case REG_IER:
 		if (byte & ~uart->ier & IER_THRI) /* it is empty: say so */
 			uart->thre_pending = true;
 		uart->ier = byte & IER_MASK;
-		if (uart->ier & IER_RDI) {
-			device_input_wake(dev, &uart->input, input_ready);
-			pull(dev);
-		}
+		if (uart->ier & IER_RDI)
+			uart16550_wake(dev);
+		uart16550_pull(dev);
 		break;
 	case REG_IIR_FCR:
-		write_fcr(dev, byte);
+		uart16550_write_fcr(dev, byte);
 		break;
 	case REG_LCR:
 		write_control(dev, uart->mcr, byte);
@@ -348,7 +229,8 @@ static void reg_write(struct device *dev, unsigned claim, uint64_t offset, unsig
 	default: /* LSR and MSR: writing is for factory tests */
 		break;
 	}
-	update(dev);
+	gather(dev);
+	uart16550_update(dev);
 }
 
 /* ---- Life -------------------------------------------------------------------------------- */
@@ -357,25 +239,40 @@ static void reset(struct device *dev)
 {
 	struct uart *uart = dev->state;
 
+	if (uart->gathered)
+		dev->host->coalesce(dev->host, dev, (unsigned)uart->registers, REG_DATA, 1, false);
 	/* Master reset, table I; the divisor, undefined there, stands for 9600 baud. */
 	*uart = (struct uart){
 		.divisor = { 12, 0 },
 		.trigger = 1,
+		.log_size = LOG_SIZE,
+		.registers = uart->registers,
 		.irq = uart->irq,
 		.level = uart->level,
 		.input = uart->input,
+		.pause = uart->pause,
 	};
 	uart->msr = modem_lines(uart);
-	pull(dev);
-	update(dev);
+	uart16550_pull(dev);
+	uart16550_update(dev);
 }
 
 static int create(struct device *dev, struct err *err)
 {
-	struct uart *uart = calloc(1, sizeof(*uart));
+	struct {
+		struct uart uart;
+		struct loop_timer pause;
+	} *all = calloc(1, sizeof(*all));
+	struct uart *uart;
 
-	if (!uart)
+	if (!all)
 		return err_set(err, ENOMEM, STATUS_OSERR, "%s: out of memory", dev->plan->label);
+	uart = &all->uart;
+	all->pause = (struct loop_timer){ .fn = uart16550_resume, .arg = dev };
+	uart->pause = &all->pause;
+	uart->registers = device_claim(dev, "ports");
+	if (uart->registers < 0)
+		uart->registers = device_claim(dev, "registers");
 	uart->irq = device_claim(dev, "interrupt");
 	device_input_init(dev, &uart->input);
 	dev->state = uart;
@@ -385,7 +282,10 @@ static int create(struct device *dev, struct err *err)
 
 static void destroy(struct device *dev)
 {
-	free(dev->state);
+	struct uart *uart = dev->state;
+
+	loop_timer_clear(dev->host->loop, uart->pause);
+	free(uart);
 }
 
 static void check(const void *config, const struct node *node, struct diags *diags)
@@ -443,6 +343,20 @@ static const struct claim claims[] = {
 	{ 0 },
 };
 
+/* The PC's: 16 * 115200 Hz. */
+static const struct device_property properties[] = {
+	{ "clock-frequency", 1843200 },
+	{ 0 },
+};
+
+static const struct device_description describe = {
+	.role = ROLE_SERIAL,
+	.hid = "PNP0501",
+	.compatible = { "ns16550a" },
+	.node = "serial",
+	.properties = properties,
+};
+
 const struct device_row device_uart16550 = {
 	.type = {
 		.name = "uart16550",
@@ -452,6 +366,7 @@ const struct device_row device_uart16550 = {
 	},
 	.arches = ARCH_ANY,
 	.claims = claims,
+	.describe = &describe,
 	.wants = HV_CAP_IRQ_LINE,
 	.check = check,
 	.create = create,

@@ -45,8 +45,9 @@ struct console {
 	pthread_mutex_t in_lock;
 	uint8_t in[IN_SIZE]; /* a ring */
 	size_t in_head, in_len;
-	bool paused; /* the ring was full: not watching until there is room */
-	bool prefix; /* Ctrl-A came; the loop's thread alone uses this */
+	bool reading; /* the first listener came */
+	bool paused;  /* the ring was full: not watching until there is room */
+	bool prefix;  /* Ctrl-A came; the loop's thread alone uses this */
 	console_ready_fn ready;
 	void *ready_arg;
 	struct loop_timer foreground;
@@ -179,6 +180,7 @@ uint64_t console_lost(const struct console *console)
 static void show_help(void *arg)
 {
 	static const char text[] = "\nCtrl-A x       end the VM\n"
+				   "Ctrl-A p       press its power button\n"
 				   "Ctrl-A h       show this help\n"
 				   "Ctrl-A Ctrl-A  send Ctrl-A to the VM\n";
 	struct console *console = arg;
@@ -217,6 +219,8 @@ static size_t filter(struct console *console, uint8_t *buf, size_t n)
 				buf[kept++] = c;
 			else if (c == 'x' && console->config.command)
 				console->config.command(console->config.arg, CONSOLE_QUIT);
+			else if (c == 'p' && console->config.command)
+				console->config.command(console->config.arg, CONSOLE_POWER);
 			else if (c == 'h')
 				show_help(console);
 		}
@@ -233,8 +237,14 @@ static int await_foreground(struct console *console)
 static void tell_listener(void *arg)
 {
 	struct console *console = arg;
+	console_ready_fn ready;
+	void *ready_arg;
 
-	if (!console->ready(console->ready_arg))
+	pthread_mutex_lock(&console->in_lock);
+	ready = console->ready;
+	ready_arg = console->ready_arg;
+	pthread_mutex_unlock(&console->in_lock);
+	if (ready && !ready(ready_arg))
 		loop_timer_set(console->loop, &console->again, loop_now() + 10 * MS);
 }
 
@@ -295,18 +305,31 @@ static void foreground_due(void *arg)
 
 int console_listen(struct console *console, console_ready_fn ready, void *arg)
 {
-	bool taken;
+	bool taken, first = false, waits = false;
 
 	pthread_mutex_lock(&console->in_lock);
 	taken = console->ready;
 	if (!taken) {
 		console->ready = ready;
 		console->ready_arg = arg;
+		first = !console->reading;
+		waits = console->in_len;
+		console->reading = true;
 	}
 	pthread_mutex_unlock(&console->in_lock);
 	if (taken)
 		return -EBUSY;
-	return console->config.in < 0 ? 0 : begin_reading(console);
+	if (first)
+		return console->config.in < 0 ? 0 : begin_reading(console);
+	return waits ? loop_timer_set(console->loop, &console->again, loop_now()) : 0;
+}
+
+void console_unlisten(struct console *console)
+{
+	pthread_mutex_lock(&console->in_lock);
+	console->ready = NULL;
+	pthread_mutex_unlock(&console->in_lock);
+	loop_timer_clear(console->loop, &console->again);
 }
 
 int console_get(struct console *console)

@@ -26,6 +26,7 @@ struct loop {
 	pthread_mutex_t lock;
 	pthread_t thread;
 	bool running, stop;
+	bool paused; /* stopped only for a while */
 	bool woken;  /* a byte is in the pipe */
 	int wake[2]; /* read end, write end */
 
@@ -154,6 +155,10 @@ static void *run(void *arg)
 		if (ready > 0)
 			run_watches(loop, polled + 1, n);
 	}
+	if (!loop->spare) { /* for the thread of loop_resume */
+		loop->spare = owned;
+		owned = NULL;
+	}
 	pthread_mutex_unlock(&loop->lock);
 	free(owned);
 	return NULL;
@@ -176,6 +181,8 @@ static int start(struct loop *loop)
 	sigset_t all, old;
 	int ret;
 
+	if (loop->paused)
+		return 0;
 	if (loop->stop)
 		return -ECANCELED;
 	if (loop->running)
@@ -193,12 +200,13 @@ static int start(struct loop *loop)
 	return -ret;
 }
 
-void loop_stop(struct loop *loop)
+static void halt(struct loop *loop, bool for_a_while)
 {
 	bool join;
 
 	pthread_mutex_lock(&loop->lock);
 	loop->stop = true;
+	loop->paused = for_a_while;
 	wake(loop);
 	join = loop->running;
 	pthread_mutex_unlock(&loop->lock);
@@ -208,6 +216,28 @@ void loop_stop(struct loop *loop)
 	pthread_mutex_lock(&loop->lock);
 	loop->running = false;
 	pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_stop(struct loop *loop)
+{
+	halt(loop, false);
+}
+
+void loop_pause(struct loop *loop)
+{
+	halt(loop, true);
+}
+
+int loop_resume(struct loop *loop)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&loop->lock);
+	loop->stop = loop->paused = false;
+	if (loop->n || loop->timers)
+		ret = start(loop);
+	pthread_mutex_unlock(&loop->lock);
+	return ret;
 }
 
 void loop_free(struct loop *loop)

@@ -1,0 +1,520 @@
+/* pl011.c: Arm's PrimeCell UART on the VM's console.
+ *
+ * After the PL011 Technical Reference Manual (DDI 0183), revision r1p5, whose FIFOs are 32 deep;
+ * comments name its registers. The line is infinitely fast: a character is sent when it is written,
+ * so the transmitter is always empty, and the receiver's timeout is over at once. Input that
+ * doesn't fit the FIFO waits in the console, so an overrun happens in loopback alone. Baud rate,
+ * parity, word length and DMA are registers without effect; and as guests that come after firmware
+ * expect it in use, UARTEN and TXE are too.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common.h"
+#include "pace.h"
+
+/* 3.2, "Summary of registers". */
+enum {
+	REG_DR = 0x000,
+	REG_RSR = 0x004, /* write: ECR */
+	REG_FR = 0x018,
+	REG_ILPR = 0x020,
+	REG_IBRD = 0x024,
+	REG_FBRD = 0x028,
+	REG_LCR_H = 0x02c,
+	REG_CR = 0x030,
+	REG_IFLS = 0x034,
+	REG_IMSC = 0x038,
+	REG_RIS = 0x03c,
+	REG_MIS = 0x040,
+	REG_ICR = 0x044,
+	REG_DMACR = 0x048,
+};
+
+#define PERIPHERAL_ID 0x00341011
+
+#define DR_ERRORS_SHIFT 8 /* RSR's bits, from here on */
+#define RSR_FE		0x1
+#define RSR_BE		0x4
+#define RSR_OE		0x8
+
+#define FR_CTS	 0x001
+#define FR_DSR	 0x002
+#define FR_DCD	 0x004
+#define FR_RXFE	 0x010
+#define FR_RXFF	 0x040
+#define FR_TXFE	 0x080
+#define FR_RI	 0x100
+#define FR_LINES (FR_CTS | FR_DSR | FR_DCD | FR_RI)
+
+#define LCR_BREAK 0x01
+#define LCR_FIFO  0x10
+
+#define CR_LOOP	 0x0080
+#define CR_RXE	 0x0200
+#define CR_DTR	 0x0400
+#define CR_RTS	 0x0800
+#define CR_OUT1	 0x1000
+#define CR_OUT2	 0x2000
+#define CR_MASK	 0xff87
+#define CR_RESET 0x0300 /* RXE, TXE */
+
+#define IFLS_RESET 0x12
+
+#define INT_RI	0x001
+#define INT_CTS 0x002
+#define INT_DCD 0x004
+#define INT_DSR 0x008
+#define INT_RX	0x010
+#define INT_TX	0x020
+#define INT_RT	0x040
+#define INT_FE	0x080
+#define INT_BE	0x200
+#define INT_OE	0x400
+#define INT_ALL 0x7ff
+
+enum { FIFO_SIZE = 32 };
+
+/* So many characters in a row are a log: their writes are gathered from then on. */
+#define LOG_SIZE 256U
+
+struct pl011_config {
+	char *id;
+	uint64_t at;
+	uint32_t irq;
+	bool input;
+};
+
+struct uart {
+	uint16_t cr, ibrd, imsc, ris;
+	uint8_t rsr, ilpr, fbrd, lcr, ifls, dmacr;
+	bool overrun;		/* the next character that gets in says so */
+	uint16_t rx[FIFO_SIZE]; /* as DR shows it; a ring; without FIFO one entry of it is used */
+	unsigned rx_head, rx_len;
+	bool fresh;		 /* characters came since the guest last looked at any */
+	bool gathered;		 /* the writes of characters */
+	unsigned sent, log_size; /* characters in a row, and how many it takes */
+	int registers, irq;	 /* claims */
+	bool level;
+	struct device_input input;
+	struct device_pace *pace;
+};
+
+/* The pace outlives a reset. */
+struct pl011 {
+	struct uart uart; /* first */
+	struct device_pace pace;
+};
+
+static void update(struct device *dev)
+{
+	struct uart *uart = dev->state;
+	bool level = uart->ris & uart->imsc;
+
+	if (level == uart->level)
+		return;
+	uart->level = level;
+	device_irq_set(dev, uart->irq, level);
+}
+
+/* ---- Receiver ---------------------------------------------------------------------------- */
+
+static unsigned rx_size(const struct uart *uart)
+{
+	return uart->lcr & LCR_FIFO ? FIFO_SIZE : 1;
+}
+
+/* Characters that raise the receive interrupt: IFLS, in eighths. */
+static unsigned rx_trigger(const struct uart *uart)
+{
+	static const uint8_t eighths[] = { 1, 2, 4, 6, 7 };
+	unsigned select = uart->ifls >> 3;
+
+	if (!(uart->lcr & LCR_FIFO))
+		return 1;
+	return FIFO_SIZE / 8 * (select < sizeof(eighths) ? eighths[select] : 4U);
+}
+
+static void receive(struct uart *uart, uint8_t data, unsigned errors)
+{
+	if (uart->rx_len == rx_size(uart)) {
+		uart->overrun = true;
+		uart->rsr |= RSR_OE;
+		uart->ris |= INT_OE;
+		return;
+	}
+	if (uart->overrun)
+		errors |= RSR_OE;
+	uart->overrun = false;
+	uart->rx[(uart->rx_head + uart->rx_len++) % FIFO_SIZE] =
+		(uint16_t)(data | errors << DR_ERRORS_SHIFT);
+	uart->fresh = true;
+	uart->ris |= INT_RT;
+	if (uart->rx_len == rx_trigger(uart))
+		uart->ris |= INT_RX;
+	if (errors & RSR_FE)
+		uart->ris |= INT_FE;
+	if (errors & RSR_BE)
+		uart->ris |= INT_BE;
+}
+
+/* By the timeout's interrupt, as those do that read until there is nothing left. */
+static bool takes_interrupts(const struct uart *uart)
+{
+	return uart->imsc & INT_RT;
+}
+
+/* Takes from the console what fits: as fast as it is read, by a guest that polls. In loopback the
+ * receiver is cut off from the line. */
+static void pull(struct device *dev)
+{
+	struct uart *uart = dev->state;
+	int c;
+
+	if ((uart->cr & CR_LOOP) || !(uart->cr & CR_RXE) || !device_input_waits(dev, &uart->input))
+		return;
+	if (takes_interrupts(uart) && (uart->rx_len || !device_pace_go(uart->pace)))
+		return;
+	while (uart->rx_len < rx_size(uart) && (c = device_input_get(dev, &uart->input)) >= 0)
+		receive(uart, (uint8_t)c, 0);
+}
+
+/* As uart16550.c: never waits for the lock. */
+static bool input_ready(void *arg)
+{
+	struct device *dev = arg;
+
+	if (!device_trylock(dev))
+		return false;
+	pull(dev);
+	update(dev);
+	device_unlock(dev);
+	return true;
+}
+
+static uint16_t read_data(struct device *dev)
+{
+	struct uart *uart = dev->state;
+	uint16_t data = 0;
+
+	device_input_wake(dev, &uart->input, input_ready);
+	uart->fresh = false;
+	if (uart->rx_len) {
+		data = uart->rx[uart->rx_head];
+		uart->rx_head = (uart->rx_head + 1) % FIFO_SIZE;
+		uart->rx_len--;
+		uart->rsr = (uint8_t)(data >> DR_ERRORS_SHIFT);
+		if (!uart->rx_len && takes_interrupts(uart))
+			device_pace_drained(uart->pace);
+	}
+	if (uart->rx_len < rx_trigger(uart))
+		uart->ris &= (uint16_t)~INT_RX;
+	if (!uart->rx_len)
+		uart->ris &= (uint16_t)~INT_RT;
+	pull(dev);
+	return data;
+}
+
+static uint16_t flags(struct device *dev)
+{
+	struct uart *uart = dev->state;
+	uint16_t fr = FR_TXFE, cr = uart->cr;
+
+	device_input_wake(dev, &uart->input, input_ready);
+	if (!uart->rx_len)
+		fr |= FR_RXFE;
+	if (uart->rx_len == rx_size(uart))
+		fr |= FR_RXFF;
+	/* In loopback the modem lines come from CR; otherwise somebody is on the line. */
+	if (!(cr & CR_LOOP))
+		return fr | FR_CTS | FR_DSR | FR_DCD;
+	if (cr & CR_RTS)
+		fr |= FR_CTS;
+	if (cr & CR_DTR)
+		fr |= FR_DSR;
+	if (cr & CR_OUT1)
+		fr |= FR_DCD;
+	if (cr & CR_OUT2)
+		fr |= FR_RI;
+	return fr;
+}
+
+/* ---- Transmitter and control --------------------------------------------------------------- */
+
+/* What is written leaves the FIFO at once, and passes the level that raises the interrupt. */
+static void transmit(struct device *dev, uint8_t data)
+{
+	struct uart *uart = dev->state;
+
+	uart->sent++;
+	uart->ris |= INT_TX;
+	if (uart->lcr & LCR_BREAK)
+		; /* the line is held low: nothing gets through */
+	else if (!(uart->cr & CR_LOOP))
+		console_write(dev->host->console, &data, 1);
+	else if (uart->cr & CR_RXE)
+		receive(uart, data, 0);
+}
+
+/* As uart16550.c, which says why: writes of a log are gathered, but not those of a guest that waits
+ * for their effect without accessing anything. */
+static void gather(struct device *dev)
+{
+	struct uart *uart = dev->state;
+	bool waits = (uart->imsc & INT_TX) || (uart->cr & CR_LOOP);
+
+	if (waits)
+		uart->sent = 0;
+	if (uart->gathered ? !waits : uart->sent < uart->log_size)
+		return;
+	if (uart->gathered && uart->log_size < 1U << 30)
+		uart->log_size *= 2;
+	uart->gathered = !uart->gathered;
+	uart->sent = 0;
+	dev->host->coalesce(dev->host, dev, (unsigned)uart->registers, REG_DR, 4, uart->gathered);
+}
+
+/* CR and LCR_H: the modem lines' changes, a break that loops back, and FIFOs that go. */
+static void write_control(struct device *dev, uint16_t cr, uint8_t lcr)
+{
+	static const uint16_t interrupts[][2] = {
+		{ FR_RI, INT_RI },
+		{ FR_CTS, INT_CTS },
+		{ FR_DCD, INT_DCD },
+		{ FR_DSR, INT_DSR },
+	};
+	struct uart *uart = dev->state;
+	bool before = (uart->cr & CR_LOOP) && (uart->lcr & LCR_BREAK);
+	uint16_t lines = flags(dev) & FR_LINES;
+
+	if ((uart->lcr ^ lcr) & LCR_FIFO) {
+		uart->rx_len = 0;
+		uart->ris &= (uint16_t) ~(INT_RX | INT_RT);
+	}
+	uart->cr = cr & CR_MASK;
+	uart->lcr = lcr;
+	lines ^= flags(dev) & FR_LINES;
+	for (size_t i = 0; i < sizeof(interrupts) / sizeof(interrupts[0]); i++)
+		uart->ris |= lines & interrupts[i][0] ? interrupts[i][1] : 0;
+	if (!before && (cr & CR_LOOP) && (lcr & LCR_BREAK) && (cr & CR_RXE))
+		receive(uart, 0, RSR_BE);
+	pull(dev);
+}
+
+/* A character that came after the guest had emptied the FIFO, and before it cleared the interrupt
+ * for that: a real line's timeout would still be to come. */
+static void clear_interrupts(struct uart *uart, uint16_t value)
+{
+	uart->ris &= (uint16_t)~value;
+	if ((value & INT_RT) && uart->fresh && uart->rx_len)
+		uart->ris |= INT_RT;
+	uart->fresh = false;
+}
+
+/* ---- Registers --------------------------------------------------------------------------- */
+
+static uint16_t read_reg(struct device *dev, uint64_t reg)
+{
+	struct uart *uart = dev->state;
+
+	switch (reg) {
+	case REG_DR:
+		return read_data(dev);
+	case REG_RSR:
+		return uart->rsr;
+	case REG_FR:
+		return flags(dev);
+	case REG_ILPR:
+		return uart->ilpr;
+	case REG_IBRD:
+		return uart->ibrd;
+	case REG_FBRD:
+		return uart->fbrd;
+	case REG_LCR_H:
+		return uart->lcr;
+	case REG_CR:
+		return uart->cr;
+	case REG_IFLS:
+		return uart->ifls;
+	case REG_IMSC:
+		return uart->imsc;
+	case REG_RIS:
+		return uart->ris;
+	case REG_MIS:
+		return uart->ris & uart->imsc;
+	case REG_DMACR:
+		return uart->dmacr;
+	default:
+		return reg >= DEVICE_PRIMECELL_IDS ? device_primecell_id(PERIPHERAL_ID, reg) : 0;
+	}
+}
+
+/* An access of any width reaches the one register at its offset; bytes behind its first read as
+ * they are, and writing them does nothing. */
+static uint64_t reg_read(struct device *dev, unsigned claim, uint64_t offset, unsigned size)
+{
+	uint64_t value;
+
+	(void)claim;
+	(void)size;
+	value = (uint64_t)read_reg(dev, offset & ~3ULL) >> offset % 4 * 8;
+	update(dev);
+	return value;
+}
+
+static void reg_write(struct device *dev, unsigned claim, uint64_t offset, unsigned size,
+		      uint64_t value)
+{
+	struct uart *uart = dev->state;
+
+	(void)claim;
+	(void)size;
+	switch (offset) {
+	case REG_DR:
+		transmit(dev, (uint8_t)value);
+		break;
+	case REG_RSR:
+		uart->rsr = 0;
+		break;
+	case REG_ILPR:
+		uart->ilpr = (uint8_t)value;
+		break;
+	case REG_IBRD:
+		uart->ibrd = (uint16_t)value;
+		break;
+	case REG_FBRD:
+		uart->fbrd = value & 0x3f;
+		break;
+	case REG_LCR_H:
+		write_control(dev, uart->cr, (uint8_t)value);
+		break;
+	case REG_CR:
+		write_control(dev, (uint16_t)value, uart->lcr);
+		break;
+	case REG_IFLS:
+		uart->ifls = value & 0x3f;
+		break;
+	case REG_IMSC:
+		uart->imsc = value & INT_ALL;
+		if (uart->imsc & (INT_RX | INT_RT)) {
+			device_input_wake(dev, &uart->input, input_ready);
+			pull(dev);
+		}
+		break;
+	case REG_ICR:
+		clear_interrupts(uart, (uint16_t)value);
+		break;
+	case REG_DMACR:
+		uart->dmacr = value & 0x7;
+		break;
+	default:
+		break;
+	}
+	gather(dev);
+	update(dev);
+}
+
+/* ---- Life -------------------------------------------------------------------------------- */
+
+static void reset(struct device *dev)
+{
+	struct uart *uart = dev->state;
+
+	if (uart->gathered)
+		dev->host->coalesce(dev->host, dev, (unsigned)uart->registers, REG_DR, 4, false);
+	*uart = (struct uart){
+		.cr = CR_RESET,
+		.ifls = IFLS_RESET,
+		.log_size = LOG_SIZE,
+		.registers = uart->registers,
+		.irq = uart->irq,
+		.level = uart->level,
+		.input = uart->input,
+		.pace = uart->pace,
+	};
+	pull(dev);
+	update(dev);
+}
+
+static int create(struct device *dev, struct err *err)
+{
+	struct pl011 *state = calloc(1, sizeof(*state));
+	struct uart *uart;
+
+	if (!state)
+		return err_set(err, ENOMEM, STATUS_OSERR, "%s: out of memory", dev->plan->label);
+	uart = &state->uart;
+	device_pace_init(&state->pace, input_ready, dev);
+	uart->pace = &state->pace;
+	uart->registers = device_claim(dev, "registers");
+	uart->irq = device_claim(dev, "interrupt");
+	device_input_init(dev, &uart->input);
+	dev->state = state;
+	reset(dev);
+	return 0;
+}
+
+static void destroy(struct device *dev)
+{
+	struct pl011 *state = dev->state;
+
+	device_pace_clear(&state->pace);
+	free(state);
+}
+
+static const struct option options[] = {
+	DEVICE_ID(struct pl011_config),
+	OPTION(struct pl011_config, at, OPTION_ADDR,
+	       .doc = "Address of its 4 KiB of registers; otherwise 0x9000000, or a free one"),
+	OPTION(struct pl011_config, irq, OPTION_IRQ,
+	       .doc = "Interrupt line (SPI), or none; otherwise a free one, 1 first"),
+	OPTION(struct pl011_config, input, OPTION_BOOL, .def = "true", .planned = true,
+	       .doc = "Whether it may read the VM's standard input"),
+	{ 0 },
+};
+
+/* Where QEMU's `virt` machine has it, and guests made for that look for it. */
+static const uint64_t usual_at[] = { 0x09000000 };
+static const uint64_t usual_irq[] = { 1 };
+
+static const struct claim claims[] = {
+	{ .name = "registers",
+	  .space = SPACE_MEM,
+	  .size = DEVICE_PRIMECELL_SIZE,
+	  .fix = "at",
+	  .prefer = usual_at,
+	  .n_prefer = 1,
+	  .width = 4 },
+	{ .name = "interrupt",
+	  .space = SPACE_IRQ,
+	  .size = 1,
+	  .fix = "irq",
+	  .prefer = usual_irq,
+	  .n_prefer = 1 },
+	{ .name = "input", .space = SPACE_INPUT, .size = 1, .fix = "input" },
+	{ 0 },
+};
+
+static const struct device_description describe = {
+	.role = ROLE_SERIAL,
+	.compatible = { "arm,pl011", "arm,primecell" },
+	.node = "serial",
+};
+
+const struct device_row device_pl011 = {
+	.type = {
+		.name = "pl011",
+		.doc = "Arm's PL011 serial port on the VM's console",
+		.options = options,
+		.size = sizeof(struct pl011_config),
+	},
+	.arches = ARCH_ARM64,
+	.claims = claims,
+	.describe = &describe,
+	.wants = HV_CAP_IRQ_LINE,
+	.create = create,
+	.destroy = destroy,
+	.reset = reset,
+	.read = reg_read,
+	.write = reg_write,
+};
