@@ -38,6 +38,12 @@ enum hv_cap {
 	HV_CAP_IRQCHIP_SPLIT = 1 << 6, /* local APICs in the kernel, IOAPIC here */
 	HV_CAP_IRQCHIP_FULL = 1 << 7,  /* all of it there: IOAPIC and 8259 PICs, or GIC */
 	HV_CAP_PIT = 1 << 8,	       /* an 8254 in the kernel */
+	HV_CAP_COALESCE = 1 << 9,      /* guest writes that are gathered without an exit */
+	HV_CAP_GICV2 = 1 << 10,	       /* arm64: which interrupt controllers there are ... */
+	HV_CAP_GICV3 = 1 << 11,
+	HV_CAP_ITS = 1 << 12, /* ... and the part of a GICv3 that takes messages */
+	HV_CAP_PMU = 1 << 13, /* arm64: performance counters */
+	HV_CAP_SVE = 1 << 14, /* arm64: scalable vectors */
 };
 
 struct hv_caps {
@@ -52,13 +58,72 @@ const char *hv_cap_name(enum hv_cap cap);
 /* The machine's interrupt controller. */
 enum hv_irqchip { HV_IRQCHIP_NONE, HV_IRQCHIP_SPLIT, HV_IRQCHIP_FULL };
 
-struct hv_vm_config {
-	unsigned vcpus; /* how many vcpu_create calls will come, indices 0.. */
-	enum hv_irqchip irqchip;
-	bool pit;
+/* On arm64, which one that is, and where its parts lie in guest-physical memory; 0: it has no such
+ * part. A vCPU's redistributor is HV_GIC_REDIST_SIZE bytes, one after the other. */
+enum hv_gic { HV_GIC_NONE, HV_GIC_V2, HV_GIC_V3 };
+
+struct hv_gic_config {
+	enum hv_gic version;
+	uint64_t dist;	      /* distributor */
+	uint64_t cpu;	      /* GICv2: CPU interface */
+	uint64_t redist, its; /* GICv3 */
 };
 
+/* Arm IHI 0069, 12.1 and 12.18: frames of 64 KiB, two for a redistributor and for an ITS; IHI 0048,
+ * 4.1 and 4.4: a GICv2's distributor and CPU interface, whose targets are one bit each. */
+#define HV_GICV3_DIST_SIZE 0x10000U
+#define HV_GIC_REDIST_SIZE 0x20000U
+#define HV_GIC_ITS_SIZE	   0x20000U
+#define HV_GICV2_DIST_SIZE 0x1000U
+#define HV_GICV2_CPU_SIZE  0x2000U
+#define HV_GICV2_MAX_VCPUS 8U
+
+/* The affinity of a vCPU of an arm64 machine, as MPIDR_EL1 and the device tree have it (Arm ARM,
+ * D17.2.101: Aff0 in bits 7:0, Aff1, Aff2): 16 vCPUs share an Aff1, which is what one message of a
+ * GICv3 can reach (IHI 0069, ICC_SGI1R_EL1). Pure. */
+static inline uint32_t hv_arm64_affinity(unsigned index)
+{
+	return (index >> 12 & 0xff) << 16 | (index >> 4 & 0xff) << 8 | (index & 0xf);
+}
+
+/* The line (a PPI, so INTID 16 + n) by which a vCPU's performance counters interrupt it: the one
+ * that Arm BSA (DEN0094), "PPI assignments", gives them. */
+#define HV_ARM64_PMU_PPI 7U
+
 enum hv_space { HV_MMIO, HV_PIO };
+
+/* How vCPUs make up processors: vCPU i is thread i % threads of core i / threads % cores of socket
+ * i / (threads * cores). All at least 1; the product is the number of vCPUs. */
+struct hv_topology {
+	unsigned sockets, cores, threads;
+};
+
+/* The APIC ID of a vCPU of an x86 machine: thread, core and socket, each in as many bits as it
+ * takes (Intel SDM Vol. 3, "Hierarchical Mapping of Shared Resources"), so IDs have gaps where
+ * cores or threads are no power of two. They grow with the index. Interrupts reach IDs up to
+ * HV_X86_APIC_ID_MAX: messages name 8 bits, of which 0xff means everybody. Pure. */
+#define HV_X86_APIC_ID_MAX 254U
+unsigned hv_x86_apic_id(const struct hv_topology *topology, unsigned index);
+
+struct hv_vm_config {
+	unsigned vcpus; /* how many vcpu_create calls will come, indices 0.. */
+	struct hv_topology topology;
+	enum hv_irqchip irqchip;
+	bool pit;
+
+	/* arm64 */
+	struct hv_gic_config gic;
+	unsigned irq_lines; /* lines that are used are 0..irq_lines-1; 0: unknown, all there can be
+			     */
+	bool pmu, sve;
+	unsigned phys_bits; /* how wide guest-physical addresses must be at least; 0: the usual */
+
+	/* Gathered writes (see coalesce) come out here, in order and one at a time, on whatever
+	 * thread is in vcpu_run or drain. */
+	void (*coalesced)(void *arg, enum hv_space space, uint64_t addr, const uint8_t *data,
+			  unsigned size);
+	void *coalesced_arg;
+};
 
 /* Why vcpu_run came back. */
 enum hv_exit_kind {
@@ -144,9 +209,10 @@ struct hv_backend {
 	int (*platform_create)(struct hv_vm *vm, struct err *err);
 
 	/* Any thread, after platform_create. line: the GSI on x86 (ISA IRQ n is GSI n), the SPI
-	 * number on arm64. Never blocks for long. */
+	 * number on arm64. device: who sends the message, as the guest's tables number it (for PCI,
+	 * bus << 8 | device << 3 | function); only an ITS asks. Never blocks for long. */
 	void (*irq_set)(struct hv_vm *vm, unsigned line, bool level);
-	int (*msi_send)(struct hv_vm *vm, uint64_t addr, uint32_t data);
+	int (*msi_send)(struct hv_vm *vm, uint64_t addr, uint32_t data, uint32_t device);
 
 	/* Edge-triggered irqfd on a line, and ioeventfd on writes of len bytes (0: any) at addr.
 	 * The caller owns fd. 0 or -errno. Any thread. */
@@ -154,21 +220,34 @@ struct hv_backend {
 	int (*ioeventfd)(struct hv_vm *vm, enum hv_space space, uint64_t addr, unsigned len, int fd,
 			 struct err *err);
 
+	/* Gathers writes of size bytes at addr instead of exiting for each, or stops doing so. What
+	 * was gathered comes out before vcpu_run returns the next exit of any vCPU, or in drain.
+	 * Switching may take a millisecond. NULL: no HV_CAP_COALESCE. 0 or -errno. Any thread. */
+	int (*coalesce)(struct hv_vm *vm, enum hv_space space, uint64_t addr, unsigned size,
+			bool on);
+	void (*drain)(struct hv_vm *vm);
+
+	/* Whether there is something to drain. Any thread, while vCPU 0 is there. */
+	bool (*gathered)(struct hv_vm *vm);
+
 	int (*vcpu_create)(struct hv_vm *vm, unsigned index, struct hv_vcpu **vcpu,
 			   struct err *err);
 	void (*vcpu_destroy)(struct hv_vcpu *vcpu);
 	int (*vcpu_set_entry)(struct hv_vcpu *vcpu, const struct hv_entry *entry, struct err *err);
 
 	/* Runs until something needs us. Retries EINTR and EAGAIN that no kick explains. Never
-	 * fails otherwise than by HV_EXIT_FAULT. No allocation, no lock. */
+	 * fails otherwise than by HV_EXIT_FAULT. No allocation; no lock, unless writes were
+	 * gathered. */
 	void (*vcpu_run)(struct hv_vcpu *vcpu, struct hv_exit *exit);
 
 	/* Makes the vCPU's present or next vcpu_run return HV_EXIT_KICKED, once. Any thread;
 	 * async-signal-safe. Valid from vcpu_create's return until vcpu_destroy's call. */
 	void (*vcpu_kick)(struct hv_vcpu *vcpu);
 
-	/* For messages, on the vCPU's thread and between runs only: the program counter, and the
-	 * registers as lines of text (NUL-terminated, cut to len). */
+	/* For messages, on the vCPU's thread and between runs only: whether it still waits to be
+	 * started by another one; the program counter; and the registers as lines of text
+	 * (NUL-terminated, cut to len). */
+	bool (*vcpu_waits)(struct hv_vcpu *vcpu);
 	uint64_t (*vcpu_pc)(struct hv_vcpu *vcpu);
 	void (*vcpu_dump)(struct hv_vcpu *vcpu, char *buf, size_t len);
 };

@@ -95,6 +95,18 @@ const char *hv_cap_name(enum hv_cap cap)
 		return "full interrupt controller";
 	case HV_CAP_PIT:
 		return "8254 timer";
+	case HV_CAP_COALESCE:
+		return "gathered writes";
+	case HV_CAP_GICV2:
+		return "GICv2";
+	case HV_CAP_GICV3:
+		return "GICv3";
+	case HV_CAP_ITS:
+		return "ITS";
+	case HV_CAP_PMU:
+		return "performance counters";
+	case HV_CAP_SVE:
+		return "SVE";
 	}
 	return "unknown capability";
 }

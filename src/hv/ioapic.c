@@ -11,7 +11,8 @@ enum { SELECT = 0x00, WINDOW = 0x10, EOI = 0x40 };
 /* 82093AA 3.2: what can be selected. */
 enum { REG_ID = 0x00, REG_VERSION = 0x01, REG_ARBITRATION = 0x02, REG_REDIRECTION = 0x10 };
 
-#define VERSION (0x20U | (IOAPIC_PINS - 1) << 16)
+#define VERSION		0x20U
+#define MAX_ENTRY_SHIFT 16 /* 82093AA 3.2.2: the last entry's number */
 
 /* 82093AA 3.2.4: a redirection table entry. */
 #define VECTOR		0xffULL
@@ -89,7 +90,7 @@ static void route(struct ioapic *ioapic, unsigned pin)
 
 void ioapic_follow(struct ioapic *ioapic, unsigned pin)
 {
-	if (pin >= IOAPIC_PINS)
+	if (pin >= ioapic->pins)
 		return;
 	ioapic->followed |= 1U << pin;
 	route(ioapic, pin);
@@ -119,7 +120,7 @@ void ioapic_set(struct ioapic *ioapic, unsigned pin, bool level)
 {
 	bool before;
 
-	if (pin >= IOAPIC_PINS)
+	if (pin >= ioapic->pins)
 		return;
 	before = ioapic->asserted & 1U << pin;
 	if (level)
@@ -136,7 +137,7 @@ void ioapic_set(struct ioapic *ioapic, unsigned pin, bool level)
 
 void ioapic_eoi(struct ioapic *ioapic, uint8_t vector)
 {
-	for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+	for (unsigned pin = 0; pin < ioapic->pins; pin++) {
 		uint64_t *entry = &ioapic->redirection[pin];
 
 		if (!(*entry & REMOTE_IRR) || (*entry & VECTOR) != vector)
@@ -155,9 +156,9 @@ static uint32_t register_read(const struct ioapic *ioapic)
 	case REG_ARBITRATION: /* loaded with the ID */
 		return (uint32_t)ioapic->id << 24;
 	case REG_VERSION:
-		return VERSION;
+		return VERSION | (ioapic->pins - 1) << MAX_ENTRY_SHIFT;
 	default:
-		if (reg < REG_REDIRECTION || pin >= IOAPIC_PINS)
+		if (reg < REG_REDIRECTION || pin >= ioapic->pins)
 			return 0;
 		return (uint32_t)(ioapic->redirection[pin] >> (reg & 1 ? 32 : 0));
 	}
@@ -204,7 +205,7 @@ void ioapic_write(struct ioapic *ioapic, uint64_t offset, uint32_t value)
 	case WINDOW:
 		if (reg == REG_ID)
 			ioapic->id = value >> 24 & 0xf;
-		else if (reg >= REG_REDIRECTION && pin < IOAPIC_PINS)
+		else if (reg >= REG_REDIRECTION && pin < ioapic->pins)
 			redirection_write(ioapic, pin, reg & 1, value);
 		break;
 	case EOI:

@@ -12,7 +12,7 @@
 
 #define IOAPIC_BASE   0xfec00000ULL
 #define IOAPIC_WINDOW 0x1000ULL
-#define IOAPIC_PINS   24
+#define IOAPIC_PINS   24 /* at most */
 
 /* An interrupt message as a device would write it to memory (Intel SDM Vol. 3, 11.11). */
 struct ioapic_message {
@@ -29,6 +29,7 @@ struct ioapic {
 	 * that ioapic_follow named, and level-triggered ones. May be NULL. */
 	void (*reroute)(void *arg);
 	void *arg;
+	unsigned pins;	 /* how many there are, 1 to IOAPIC_PINS; the guest looks at each */
 	uint32_t routed; /* one bit each */
 	struct ioapic_message routes[IOAPIC_PINS];
 
@@ -39,7 +40,7 @@ struct ioapic {
 	uint8_t select, id;
 };
 
-/* Power-on state: all pins low and masked. Sets everything but the callbacks and arg. */
+/* Power-on state: all pins low and masked. Sets everything but the callbacks, arg and pins. */
 void ioapic_reset(struct ioapic *ioapic);
 
 /* The registers, 32 bits wide, at their offsets in the window. Other offsets read as 0 and ignore

@@ -51,16 +51,14 @@ static int open_device(struct err *err)
 			return not_permitted(errno, err);
 		case ENOENT:
 			return err_set(err, errno, STATUS_UNAVAILABLE,
-				       "%s does not exist: load KVM with 'sudo modprobe kvm_intel' "
-				       "or 'sudo modprobe kvm_amd'; in a container, pass the "
-				       "device in; in a VM, enable nested virtualization",
-				       kvm_device);
+				       "%s does not exist: %s; in a container, pass the device in; "
+				       "in a VM, enable nested virtualization",
+				       kvm_device, kvm_arch_how_to_get);
 		case ENODEV:
 		case ENXIO:
 			return err_set(err, errno, STATUS_UNAVAILABLE,
-				       "%s has no driver behind it: load KVM with "
-				       "'sudo modprobe kvm_intel' or 'sudo modprobe kvm_amd'",
-				       kvm_device);
+				       "%s has no driver behind it: %s", kvm_device,
+				       kvm_arch_how_to_get);
 		default:
 			return err_errno(err, errno, STATUS_UNAVAILABLE, "cannot open %s",
 					 kvm_device);
@@ -126,13 +124,14 @@ int kvm_vm_create(const struct hv_vm_config *config, struct hv_vm **vm, struct e
 	}
 	new->config = *config;
 	new->fd = -1;
+	pthread_mutex_init(&new->ring.lock, NULL);
 	new->vcpus = calloc(config->vcpus, sizeof(*new->vcpus));
 	if (!new->vcpus) {
 		ret = err_errno(err, ENOMEM, STATUS_OSERR, "vCPUs");
 		goto out;
 	}
 	do
-		new->fd = ioctl(kvm, KVM_CREATE_VM, 0);
+		new->fd = kvm_arch_vm_open(kvm, config);
 	while (new->fd < 0 && errno == EINTR);
 	if (new->fd < 0) {
 		ret = errno == EBUSY
@@ -151,6 +150,8 @@ int kvm_vm_create(const struct hv_vm_config *config, struct hv_vm **vm, struct e
 		goto out;
 	}
 	new->run_size = (size_t)size;
+	if (config->coalesced)
+		kvm_ring_init(&new->ring, kvm);
 	ret = kvm_arch_vm_init(new, kvm, err);
 	if (ret)
 		goto out;
@@ -166,6 +167,7 @@ out:
 void kvm_vm_destroy(struct hv_vm *vm)
 {
 	kvm_arch_vm_free(vm);
+	pthread_mutex_destroy(&vm->ring.lock);
 	if (vm->fd >= 0)
 		close(vm->fd);
 	free(vm->vcpus);
@@ -271,6 +273,17 @@ void kvm_vcpu_kick(struct hv_vcpu *vcpu)
 	pthread_kill(vcpu->thread, KICK_SIGNAL);
 }
 
+bool kvm_vcpu_waits(struct hv_vcpu *vcpu)
+{
+	struct kvm_mp_state state;
+
+	/* What a vCPU waits in differs by architecture: INIT and SIPI, or PSCI. */
+	return !ioctl(vcpu->fd, KVM_GET_MP_STATE, &state) &&
+	       (state.mp_state == KVM_MP_STATE_UNINITIALIZED ||
+		state.mp_state == KVM_MP_STATE_INIT_RECEIVED ||
+		state.mp_state == KVM_MP_STATE_STOPPED);
+}
+
 /* ---- vCPUs --------------------------------------------------------------------------------- */
 
 int kvm_vcpu_create(struct hv_vm *vm, unsigned index, struct hv_vcpu **vcpu, struct err *err)
@@ -288,7 +301,7 @@ int kvm_vcpu_create(struct hv_vm *vm, unsigned index, struct hv_vcpu **vcpu, str
 	new->vm = vm;
 	new->index = index;
 	new->thread = pthread_self();
-	new->fd = ioctl(vm->fd, KVM_CREATE_VCPU, index);
+	new->fd = kvm_arch_vcpu_open(vm, index);
 	if (new->fd < 0) {
 		ret = err_errno(err, errno, STATUS_UNAVAILABLE, "KVM cannot make vCPU %u", index);
 		goto out;
@@ -302,6 +315,8 @@ int kvm_vcpu_create(struct hv_vm *vm, unsigned index, struct hv_vcpu **vcpu, str
 	ret = kvm_arch_vcpu_init(new, err);
 	if (ret)
 		goto out;
+	if (index == 0)
+		kvm_ring_attach(&vm->ring, new->run);
 	*vcpu = new;
 	new = NULL;
 out:
@@ -312,6 +327,8 @@ out:
 
 void kvm_vcpu_destroy(struct hv_vcpu *vcpu)
 {
+	if (vcpu->index == 0)
+		kvm_ring_detach(&vcpu->vm->ring);
 	if (vcpu->run)
 		munmap(vcpu->run, vcpu->vm->run_size);
 	if (vcpu->fd >= 0)
@@ -338,6 +355,10 @@ static void system_event(const struct kvm_run *run, struct hv_exit *exit)
 		break;
 	case KVM_SYSTEM_EVENT_RESET:
 		exit->kind = HV_EXIT_RESET;
+		break;
+	case KVM_SYSTEM_EVENT_CRASH:
+		text = kvm_fault(exit);
+		text_put(&text, "the guest reports that it crashed");
 		break;
 	default:
 		text = kvm_fault(exit);
@@ -435,11 +456,14 @@ static void run_failed(struct hv_vcpu *vcpu, int errnum, struct hv_exit *exit)
 void kvm_vcpu_run(struct hv_vcpu *vcpu, struct hv_exit *exit)
 {
 	do {
-		if (!ioctl(vcpu->fd, KVM_RUN, 0)) {
+		int errnum = ioctl(vcpu->fd, KVM_RUN, 0) ? errno : 0;
+
+		kvm_drain(vcpu->vm);
+		if (!errnum) {
 			if (!kvm_arch_exit(vcpu, exit))
 				decode(vcpu, exit);
 			return;
 		}
-		run_failed(vcpu, errno, exit);
+		run_failed(vcpu, errnum, exit);
 	} while (exit->kind == HV_EXIT_AGAIN);
 }

@@ -28,6 +28,13 @@ struct hv_vm {
 	/* All vCPUs, made with the VM: the first allocation of a vCPU's thread would give it a heap
 	 * of its own, at 20 us each. */
 	struct hv_vcpu *vcpus;
+	struct kvm_ring {
+		size_t offset; /* in a vCPU's shared memory; 0: this host has none */
+		bool pio;      /* it takes ports, too */
+		uint32_t entries;
+		struct kvm_coalesced_mmio_ring *shared; /* in the first vCPU's; NULL: none */
+		pthread_mutex_t lock;			/* of who empties it */
+	} ring;
 	struct kvm_arch_vm *arch; /* kvm_ARCH.c's own */
 };
 
@@ -53,7 +60,7 @@ int kvm_vcpu_create(struct hv_vm *vm, unsigned index, struct hv_vcpu **vcpu, str
 void kvm_vcpu_destroy(struct hv_vcpu *vcpu);
 void kvm_vcpu_run(struct hv_vcpu *vcpu, struct hv_exit *exit);
 void kvm_vcpu_kick(struct hv_vcpu *vcpu);
-
+bool kvm_vcpu_waits(struct hv_vcpu *vcpu);
 /* Makes the exit an HV_EXIT_FAULT; its words are put into what this returns. */
 struct text kvm_fault(struct hv_exit *exit);
 
@@ -74,12 +81,21 @@ struct kvm_feature {
 };
 extern const struct kvm_feature kvm_arch_features[];
 
+/* What to do where there is no KVM, for messages. */
+extern const char kvm_arch_how_to_get[];
+
 /* Fills caps->phys_bits; may lower caps->max_vcpus. */
 void kvm_arch_probe(int kvm, struct hv_caps *caps);
+
+/* Makes the VM: its file descriptor, or -1 with errno. kvm: the open device. */
+int kvm_arch_vm_open(int kvm, const struct hv_vm_config *config);
 
 /* Makes vm->arch, right after the VM. kvm_arch_vm_free also copes with vm->arch NULL. */
 int kvm_arch_vm_init(struct hv_vm *vm, int kvm, struct err *err);
 void kvm_arch_vm_free(struct hv_vm *vm);
+
+/* Makes the vCPU of that index, on its thread: its file descriptor, or -1 with errno. */
+int kvm_arch_vcpu_open(struct hv_vm *vm, unsigned index);
 
 /* Right after the vCPU was made. */
 int kvm_arch_vcpu_init(struct hv_vcpu *vcpu, struct err *err);
@@ -88,8 +104,17 @@ int kvm_arch_vcpu_init(struct hv_vcpu *vcpu, struct err *err);
  * to HV_EXIT_AGAIN if it was dealt with on the spot. */
 bool kvm_arch_exit(struct hv_vcpu *vcpu, struct hv_exit *exit);
 
-/* ---- kvm_x86_64_dump.c: vcpu_dump of its row ------------------------------------------------ */
+/* ---- kvm_ring.c, for rows and kvm.c --------------------------------------------------------- */
 
-void kvm_x86_64_dump(struct hv_vcpu *vcpu, char *buf, size_t len);
+int kvm_coalesce(struct hv_vm *vm, enum hv_space space, uint64_t addr, unsigned size, bool on);
+bool kvm_gathered(struct hv_vm *vm);
+void kvm_drain(struct hv_vm *vm);
+
+/* Finds out where the ring will be; kvm: the open device. Nothing to undo. */
+void kvm_ring_init(struct kvm_ring *ring, int kvm);
+
+/* The first vCPU's shared memory is there, or about to go. */
+void kvm_ring_attach(struct kvm_ring *ring, struct kvm_run *run);
+void kvm_ring_detach(struct kvm_ring *ring);
 
 #endif

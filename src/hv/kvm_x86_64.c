@@ -1,4 +1,4 @@
-/* kvm_x86_64.c: registers, CPUID and the interrupt controllers of KVM on x86_64.
+/* kvm_x86_64.c: registers and the interrupt controllers of KVM on x86_64.
  *
  * With the split interrupt controller KVM has the local APICs and we have the I/O APIC, whose
  * window never shows outside of here. Its pins become messages (KVM_SIGNAL_MSI). KVM gets to know
@@ -17,20 +17,17 @@
 #include <vibevmm/bytes.h>
 #include <vibevmm/log.h>
 
-#include "cpuid.h"
 #include "ioapic.h"
-#include "kvm.h"
+#include "kvm_x86_64.h"
 #include "rows.h"
 
 /* Where Intel processors that cannot run real mode by themselves keep two helpers of KVM: a page
  * table of one page, then a task state segment of three. plan's layout sets the place apart. */
-#define IDENTITY_MAP_ADDR 0xfffbc000ULL
-#define TSS_ADDR	  0xfffbd000UL
+#define IDENTITY_MAP_ADDR 0xfef00000ULL
+#define TSS_ADDR	  0xfef01000UL
 
 struct kvm_arch_vm {
-	struct cpuid_vm cpuid_vm;
-	struct kvm_cpuid2 *cpuid; /* as the host offers it, with room for the topology */
-	char *vcpu_cpuids;	  /* room for each vCPU's, see kvm.h on allocations */
+	struct kvm_x86_64_cpuid cpuid;
 
 	/* The split interrupt controller. */
 	pthread_mutex_t lock; /* of ioapic */
@@ -54,8 +51,12 @@ const struct kvm_feature kvm_arch_features[] = {
 	{ KVM_CAP_IRQFD, "irqfds", false, HV_CAP_IRQFD },
 	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, "ioeventfds of any length", false, HV_CAP_IOEVENTFD },
 	{ KVM_CAP_PIT2, "an 8254 timer", false, HV_CAP_PIT },
+	{ KVM_CAP_COALESCED_PIO, "gathered writes", false, HV_CAP_COALESCE },
 	{ 0 },
 };
+
+const char kvm_arch_how_to_get[] =
+	"load KVM with 'sudo modprobe kvm_intel' or 'sudo modprobe kvm_amd'";
 
 void kvm_arch_probe(int kvm, struct hv_caps *caps)
 {
@@ -73,112 +74,26 @@ void kvm_arch_probe(int kvm, struct hv_caps *caps)
 		caps->phys_bits -= ebx >> 6 & 0x3f;
 }
 
-/* ---- CPUID --------------------------------------------------------------------------------- */
-
-static size_t cpuid_size(uint32_t entries)
+/* KVM knows a vCPU by its APIC ID. */
+int kvm_arch_vcpu_open(struct hv_vm *vm, unsigned index)
 {
-	return sizeof(struct kvm_cpuid2) + entries * sizeof(struct kvm_cpuid_entry2);
+	return ioctl(vm->fd, KVM_CREATE_VCPU, hv_x86_apic_id(&vm->config.topology, index));
 }
 
-static struct kvm_cpuid2 *cpuid_alloc(uint32_t entries)
+int kvm_arch_vm_open(int kvm, const struct hv_vm_config *config)
 {
-	struct kvm_cpuid2 *cpuid = calloc(1, cpuid_size(entries));
-
-	if (cpuid)
-		cpuid->nent = entries;
-	return cpuid;
-}
-
-static struct cpuid_regs regs_of(const struct kvm_cpuid_entry2 *e)
-{
-	return (struct cpuid_regs){ e->eax, e->ebx, e->ecx, e->edx };
-}
-
-/* Takes the table as far as it holds for all vCPUs. The host's topology goes, ours comes; its
- * numbers are filled in for each vCPU. */
-static void cpuid_prepare(struct kvm_arch_vm *arch)
-{
-	struct kvm_cpuid2 *cpuid = arch->cpuid;
-	uint32_t n = 0, max_leaf = 0;
-
-	for (uint32_t i = 0; i < cpuid->nent; i++) {
-		const struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
-		struct cpuid_regs regs = regs_of(e);
-
-		if (cpuid_is_host_topology(e->function))
-			continue;
-		if (e->function == 0) {
-			max_leaf = e->eax;
-			arch->cpuid_vm.amd = cpuid_is_amd(&regs);
-		}
-		cpuid->entries[n++] = *e;
-	}
-	for (uint32_t i = 0; i < 2 && max_leaf >= CPUID_TOPOLOGY; i++)
-		cpuid->entries[n++] = (struct kvm_cpuid_entry2){
-			.function = CPUID_TOPOLOGY,
-			.index = i,
-			.flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
-		};
-	cpuid->nent = n;
-}
-
-static int cpuid_init(struct kvm_arch_vm *arch, int kvm, struct err *err)
-{
-	int errnum = 0;
-
-	/* KVM says E2BIG as long as the table doesn't fit. */
-	for (uint32_t entries = 128; entries <= 4096; entries *= 2) {
-		free(arch->cpuid);
-		arch->cpuid = cpuid_alloc(entries + 2);
-		if (!arch->cpuid)
-			return err_errno(err, ENOMEM, STATUS_OSERR, "CPUID table");
-		arch->cpuid->nent = entries;
-		errnum = ioctl(kvm, KVM_GET_SUPPORTED_CPUID, arch->cpuid) ? errno : 0;
-		if (errnum != E2BIG)
-			break;
-	}
-	if (errnum)
-		return err_errno(err, errnum, STATUS_UNAVAILABLE,
-				 "KVM does not tell which CPUID it supports");
-	cpuid_prepare(arch);
-	arch->vcpu_cpuids = calloc(arch->cpuid_vm.vcpus, cpuid_size(arch->cpuid->nent));
-	return arch->vcpu_cpuids ? 0 : err_errno(err, ENOMEM, STATUS_OSERR, "CPUID tables");
-}
-
-/* The room for a vCPU's table. */
-static struct kvm_cpuid2 *vcpu_cpuid(const struct kvm_arch_vm *arch, unsigned index)
-{
-	return (struct kvm_cpuid2 *)(arch->vcpu_cpuids + index * cpuid_size(arch->cpuid->nent));
+	(void)config;
+	return ioctl(kvm, KVM_CREATE_VM, 0);
 }
 
 int kvm_arch_vcpu_init(struct hv_vcpu *vcpu, struct err *err)
 {
-	const struct kvm_arch_vm *arch = vcpu->vm->arch;
-	struct kvm_cpuid2 *cpuid = vcpu_cpuid(arch, vcpu->index);
-	int ret = 0;
-
-	cpuid->nent = arch->cpuid->nent;
-	for (uint32_t i = 0; i < cpuid->nent; i++) {
-		struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
-		struct cpuid_regs regs;
-
-		*e = arch->cpuid->entries[i];
-		regs = regs_of(e);
-		cpuid_fit(&arch->cpuid_vm, vcpu->index, e->function, e->index, &regs);
-		e->eax = regs.eax;
-		e->ebx = regs.ebx;
-		e->ecx = regs.ecx;
-		e->edx = regs.edx;
-	}
-	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid))
-		ret = err_errno(err, errno, STATUS_UNAVAILABLE, "KVM refuses the CPUID of vCPU %u",
-				vcpu->index);
-	return ret;
+	return kvm_x86_64_cpuid_set(&vcpu->vm->arch->cpuid, vcpu, err);
 }
 
 /* ---- Interrupts ---------------------------------------------------------------------------- */
 
-static int x86_msi_send(struct hv_vm *vm, uint64_t addr, uint32_t data)
+static int x86_msi_send(struct hv_vm *vm, uint64_t addr, uint32_t data, uint32_t device)
 {
 	struct kvm_msi msi = {
 		.address_lo = (uint32_t)addr,
@@ -186,13 +101,14 @@ static int x86_msi_send(struct hv_vm *vm, uint64_t addr, uint32_t data)
 		.data = data,
 	};
 
+	(void)device;
 	/* 0: the guest has masked it, which is its own affair */
 	return ioctl(vm->fd, KVM_SIGNAL_MSI, &msi) < 0 ? -errno : 0;
 }
 
 static void ioapic_send(void *arg, const struct ioapic_message *message)
 {
-	x86_msi_send(arg, message->addr, message->data);
+	x86_msi_send(arg, message->addr, message->data, 0);
 }
 
 /* Tells KVM about the pins it must know. */
@@ -206,7 +122,7 @@ static void ioapic_reroute(void *arg)
 			  IOAPIC_PINS * sizeof(struct kvm_irq_routing_entry)];
 	} u = { 0 };
 
-	for (uint32_t pin = 0; pin < IOAPIC_PINS; pin++) {
+	for (uint32_t pin = 0; pin < ioapic->pins; pin++) {
 		const struct ioapic_message *message = &ioapic->routes[pin];
 
 		if (!(ioapic->routed & 1U << pin))
@@ -260,7 +176,8 @@ static int x86_irqfd(struct hv_vm *vm, unsigned line, int fd, struct err *err)
 	struct kvm_arch_vm *arch = vm->arch;
 	int ret;
 
-	if (line >= IOAPIC_PINS)
+	if (line >= IOAPIC_PINS ||
+	    (vm->config.irqchip == HV_IRQCHIP_SPLIT && line >= arch->ioapic.pins))
 		return err_set(err, EINVAL, STATUS_BUG, "there is no interrupt line %u", line);
 	ret = kvm_irqfd(vm, line, fd, err);
 	if (ret || vm->config.irqchip != HV_IRQCHIP_SPLIT)
@@ -292,10 +209,16 @@ static int x86_platform_create(struct hv_vm *vm, struct err *err)
 int kvm_arch_vm_init(struct hv_vm *vm, int kvm, struct err *err)
 {
 	uint64_t identity_map = IDENTITY_MAP_ADDR;
-	bool apic = vm->config.irqchip != HV_IRQCHIP_NONE;
+	unsigned last_id = hv_x86_apic_id(&vm->config.topology, vm->config.vcpus - 1);
+	int ids = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPU_ID);
 	struct kvm_arch_vm *arch;
 
-	if (!apic && vm->config.vcpus > 1)
+	if (ids > 0 && last_id >= (unsigned)ids)
+		return err_set(err, EINVAL, STATUS_UNAVAILABLE,
+			       "vCPU %u has APIC ID %u, and KVM on this host takes IDs below %d: "
+			       "numbers of cores and threads that are powers of two leave no gaps",
+			       vm->config.vcpus - 1, last_id, ids);
+	if (vm->config.irqchip == HV_IRQCHIP_NONE && vm->config.vcpus > 1)
 		return err_set(err, EINVAL, STATUS_CONFIG,
 			       "%u vCPUs need an interrupt controller to start one another",
 			       vm->config.vcpus);
@@ -310,14 +233,11 @@ int kvm_arch_vm_init(struct hv_vm *vm, int kvm, struct err *err)
 	arch->ioapic.send = ioapic_send;
 	arch->ioapic.reroute = ioapic_reroute;
 	arch->ioapic.arg = vm;
+	/* A kernel looks at every pin, with some twenty exits. */
+	arch->ioapic.pins = vm->config.irq_lines && vm->config.irq_lines < IOAPIC_PINS
+				    ? vm->config.irq_lines
+				    : IOAPIC_PINS;
 	ioapic_reset(&arch->ioapic);
-	arch->cpuid_vm = (struct cpuid_vm){
-		.vcpus = vm->config.vcpus,
-		.apic = apic,
-		/* KVM_GET_SUPPORTED_CPUID leaves this out, since it depends on the APIC. */
-		.tsc_deadline =
-			apic && ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
-	};
 
 	/* Before any vCPU, and always: only KVM knows whether it needs them, and where it doesn't
 	 * they take 1 us each. */
@@ -325,7 +245,7 @@ int kvm_arch_vm_init(struct hv_vm *vm, int kvm, struct err *err)
 	    ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_ADDR))
 		return err_errno(err, errno, STATUS_UNAVAILABLE,
 				 "KVM refuses its own memory at %#llx", IDENTITY_MAP_ADDR);
-	return cpuid_init(arch, kvm, err);
+	return kvm_x86_64_cpuid_init(&arch->cpuid, &vm->config, kvm, err);
 }
 
 void kvm_arch_vm_free(struct hv_vm *vm)
@@ -333,8 +253,7 @@ void kvm_arch_vm_free(struct hv_vm *vm)
 	if (!vm->arch)
 		return;
 	pthread_mutex_destroy(&vm->arch->lock);
-	free(vm->arch->vcpu_cpuids);
-	free(vm->arch->cpuid);
+	kvm_x86_64_cpuid_free(&vm->arch->cpuid);
 	free(vm->arch);
 }
 
@@ -477,11 +396,15 @@ const struct hv_backend hv_kvm_x86_64 = {
 	.msi_send = x86_msi_send,
 	.irqfd = x86_irqfd,
 	.ioeventfd = kvm_ioeventfd,
+	.coalesce = kvm_coalesce,
+	.gathered = kvm_gathered,
+	.drain = kvm_drain,
 	.vcpu_create = kvm_vcpu_create,
 	.vcpu_destroy = kvm_vcpu_destroy,
 	.vcpu_set_entry = x86_vcpu_set_entry,
 	.vcpu_run = kvm_vcpu_run,
 	.vcpu_kick = kvm_vcpu_kick,
+	.vcpu_waits = kvm_vcpu_waits,
 	.vcpu_pc = x86_vcpu_pc,
 	.vcpu_dump = kvm_x86_64_dump,
 };

@@ -3,7 +3,7 @@
 
 #include <vibevmm/bytes.h>
 
-#include "kvm.h"
+#include "kvm_x86_64.h"
 
 static void put_segment(struct text *t, const char *name, const struct kvm_segment *s)
 {

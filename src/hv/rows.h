@@ -9,27 +9,28 @@
 
 #include <vibevmm/backend.h>
 
-/* APIC IDs of 8 bits, of which 0xff means everybody. */
-#define HV_X86_64_MAX_VCPUS 255
+/* As many as there are APIC IDs. */
+#define HV_X86_64_MAX_VCPUS (HV_X86_APIC_ID_MAX + 1)
 
 #define HV_ROW_kvm_x86_64                                                                          \
 	.name = "kvm", .arch = ARCH_X86_64, .doc = "Linux KVM",                                    \
 	.caps = {                                                                                  \
 		.caps = HV_CAP_PIO | HV_CAP_READONLY_MEM | HV_CAP_IRQ_LINE | HV_CAP_MSI |          \
 			HV_CAP_IRQFD | HV_CAP_IOEVENTFD | HV_CAP_IRQCHIP_SPLIT |                   \
-			HV_CAP_IRQCHIP_FULL | HV_CAP_PIT,                                          \
+			HV_CAP_IRQCHIP_FULL | HV_CAP_PIT | HV_CAP_COALESCE,                        \
 		.max_vcpus = HV_X86_64_MAX_VCPUS,                                                  \
 		.phys_bits = 52,                                                                   \
 	}
 
 /* Linux Documentation/virt/kvm: a GICv2 or v3 in the kernel, whose lines are the SPIs; messages by
- * its ITS or a GICv2m frame; KVM_MAX_VCPUS of 512 with a GICv3. Arm ARM (DDI 0487), D8.1: 52 bits
- * with LPA or LPA2; most hosts have 40 to 48. */
+ * its ITS; KVM_MAX_VCPUS of 512 with a GICv3. Arm ARM (DDI 0487), D8.1: 52 bits with LPA or LPA2;
+ * most hosts have 40 to 48. */
 #define HV_ROW_kvm_arm64                                                                           \
 	.name = "kvm", .arch = ARCH_ARM64, .doc = "Linux KVM",                                     \
 	.caps = {                                                                                  \
 		.caps = HV_CAP_READONLY_MEM | HV_CAP_IRQ_LINE | HV_CAP_MSI | HV_CAP_IRQFD |        \
-			HV_CAP_IOEVENTFD | HV_CAP_IRQCHIP_FULL,                                    \
+			HV_CAP_IOEVENTFD | HV_CAP_IRQCHIP_FULL | HV_CAP_COALESCE | HV_CAP_GICV2 |  \
+			HV_CAP_GICV3 | HV_CAP_ITS | HV_CAP_PMU | HV_CAP_SVE,                       \
 		.max_vcpus = 512,                                                                  \
 		.phys_bits = 52,                                                                   \
 	}
@@ -50,7 +51,8 @@
 #define HV_ROW_hvf_arm64                                                                           \
 	.name = "hvf", .arch = ARCH_ARM64, .doc = "macOS Hypervisor.framework on Apple silicon",   \
 	.caps = {                                                                                  \
-		.caps = HV_CAP_READONLY_MEM | HV_CAP_IRQ_LINE | HV_CAP_MSI | HV_CAP_IRQCHIP_FULL,  \
+		.caps = HV_CAP_READONLY_MEM | HV_CAP_IRQ_LINE | HV_CAP_MSI | HV_CAP_IRQCHIP_FULL | \
+			HV_CAP_GICV3,                                                              \
 		.max_vcpus = 64,                                                                   \
 		.phys_bits = 40,                                                                   \
 	}
