@@ -20,10 +20,11 @@ const struct registry *machine_registry(void);
 const struct hv_backend *machine_backend(const struct vm_config *config);
 
 /* Load and plan in one step, as validate, plan and run need it: plan against the most the config's
- * backend can do. Sets *config and *plan also after errors, as far as they came; both may be
- * NULL. Free the plan before the config. */
-void machine_plan(const struct config_request *request, struct diags *diags, struct config **config,
-		  struct plan **plan);
+ * backend can do. here: what the config leaves open and hosts differ in, such as the version of an
+ * arm64 interrupt controller, is chosen by what this host has. Sets *config and *plan also after
+ * errors, as far as they came; both may be NULL. Free the plan before the config. */
+void machine_plan(const struct config_request *request, bool here, struct diags *diags,
+		  struct config **config, struct plan **plan);
 
 struct findings; /* finding.h */
 
@@ -64,7 +65,9 @@ int machine_build(const struct plan *plan, const struct machine_options *options
 		  struct machine **machine, struct err *err);
 
 /* Runs to the end and returns the exit status (DESIGN section 6), having printed why on standard
- * error unless the guest ended well. Takes over SIGINT, SIGTERM, SIGHUP for that time. Once. */
+ * error unless the guest ended well. A guest that resets is built anew from the same plan where the
+ * config wants that. Takes over SIGINT, SIGTERM, SIGHUP for that time, and SIGALRM of a VM that has
+ * a power button. Once. */
 int machine_run(struct machine *machine);
 
 /* Exits by reason, run time, accesses by device, stray accesses. After machine_run. */

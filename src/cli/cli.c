@@ -100,7 +100,7 @@ int cli_plan_file(const struct cli_command *command, const struct cli_args *args
 	*plan = NULL;
 	session->path = status ? NULL : request.path;
 	if (!status)
-		machine_plan(&request, session->diags, config, plan);
+		machine_plan(&request, command->here, session->diags, config, plan);
 	return status;
 }
 

@@ -36,6 +36,7 @@ struct cli_command {
 	const char *doc;
 	const struct cli_flag *flags; /* ends with name NULL; NULL: none */
 	bool changes; /* it takes a config, and the flags of config_flags() as well */
+	bool here;    /* it plans for this host: see machine_plan */
 	int min_files, max_files;
 	int (*run)(const struct cli_command *command, const struct cli_args *args);
 };

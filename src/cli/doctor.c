@@ -183,6 +183,7 @@ const struct cli_command cli_doctor = {
 	.doc = "Check that this host is ready: for VMs, or for FILE, line by line",
 	.flags = flags,
 	.changes = true,
+	.here = true,
 	.max_files = 1,
 	.run = doctor,
 };

@@ -95,6 +95,7 @@ const struct cli_command cli_run = {
 	.doc = "Run the VM of FILE (default: vm.yaml) and end with its status",
 	.flags = flags,
 	.changes = true,
+	.here = true,
 	.max_files = 1,
 	.run = run,
 };

@@ -82,6 +82,25 @@ static void need_addresses(const struct need *need, const struct plan *plan)
 	}
 }
 
+static void need_gic(const struct need *need, const struct plan *plan)
+{
+	struct mark mark = line_of(plan, "platform.gic");
+	unsigned cap = plan->gic.version == HV_GIC_V3 ? HV_CAP_GICV3 : HV_CAP_GICV2;
+	unsigned other = cap ^ HV_CAP_GICV2 ^ HV_CAP_GICV3;
+
+	if (plan->gic.version == HV_GIC_NONE)
+		return;
+	if ((need->caps->caps & cap) || !(need->caps->caps & other))
+		need_cap(need, mark, "gic", cap);
+	else
+		finding_add(need->findings, FINDING_MISSING, mark, "gic",
+			    "%s on this host has no %s; it has a %s, which `gic: auto` takes",
+			    need->backend->name, hv_cap_name((enum hv_cap)cap),
+			    hv_cap_name((enum hv_cap)other));
+	if (plan->gic.its)
+		need_cap(need, mark, "gic", HV_CAP_ITS);
+}
+
 void doctor_caps(const struct plan *plan, const struct hv_backend *backend,
 		 const struct hv_caps *caps, struct findings *findings)
 {
@@ -95,6 +114,11 @@ void doctor_caps(const struct plan *plan, const struct hv_backend *backend,
 	need_cap(&need, line_of(plan, "platform.irqchip"), "irqchip", irqchip);
 	if (plan->pit)
 		need_cap(&need, line_of(plan, "platform.pit"), "pit", HV_CAP_PIT);
+	need_gic(&need, plan);
+	if (plan->config->platform.pmu)
+		need_cap(&need, line_of(plan, "platform.pmu"), "pmu", HV_CAP_PMU);
+	if (plan->config->platform.sve)
+		need_cap(&need, line_of(plan, "platform.sve"), "sve", HV_CAP_SVE);
 	for (size_t i = 0; i < plan->n_devices; i++)
 		need_cap(&need, plan->devices[i].choice->mark, plan->devices[i].label,
 			 plan->devices[i].row->needs);

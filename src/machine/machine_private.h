@@ -3,6 +3,7 @@
 #define MACHINE_PRIVATE_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #include <vibevmm/bus.h>
@@ -27,12 +28,15 @@ struct stray {
 /* Why the VM ends. The first cause wins. */
 enum stop_cause {
 	STOP_NONE,
-	STOP_HALT, /* halted with no way to be woken, or powered off */
-	STOP_EXIT, /* the guest wrote to debug-exit: .value */
-	STOP_RESET,
-	STOP_CRASH,  /* triple fault or an exit that the backend can't go on from */
-	STOP_QUIT,   /* Ctrl-A x */
-	STOP_SIGNAL, /* .value is its number */
+	STOP_HALT, /* halted with no way to be woken */
+	STOP_POWEROFF,
+	STOP_EXIT,    /* the guest wrote to debug-exit: .value */
+	STOP_PANIC,   /* .stop_who */
+	STOP_RESET,   /* .stop_who, an end */
+	STOP_RESTART, /* .stop_who; not an end, unless one comes from outside */
+	STOP_CRASH,   /* triple fault or an exit that the backend can't go on from */
+	STOP_QUIT,    /* Ctrl-A x */
+	STOP_SIGNAL,  /* .value is its number */
 	STOP_TIMEOUT,
 	STOP_FAILED, /* we could not go on: .err */
 };
@@ -44,28 +48,38 @@ struct vcpu {
 	_Atomic(struct hv_vcpu *) hv; /* set when it can be kicked */
 	struct bus_hint hints[2];     /* by enum hv_space */
 	uint64_t exits[HV_EXIT_KINDS];
-	uint64_t pc; /* where it was when it left its loop */
+	uint64_t pc; /* where it was when it left its loop, ... */
+	bool waits;  /* ... waiting to be started */
 	struct hv_exit exit;
 };
 
 struct machine {
+	/* What stays from the first start to the end. */
 	const struct plan *plan;
 	struct machine_options options;
 	const struct hv_backend *backend;
-	struct hv_vm *vm;
-	struct memory *memory;
-	struct hv_entry entry;
-
 	struct loop *loop;
 	struct console *console;
 	struct device_host host;
+	struct stray stray;
+	struct vcpu *vcpus; /* their counts add up */
+	unsigned n_vcpus;
+	struct accesses {
+		uint64_t reads, writes;
+	} * past;   /* by device: those of earlier starts */
+	int button; /* index of the device with the power button, or -1 */
+	unsigned restarts;
+
+	/* From one power-on to the next: power.c. */
+	struct hv_vm *vm;
+	struct memory *memory;
+	struct hv_entry entry;
 	struct device *devices;
 	size_t n_devices;
-	struct bus bus[2]; /* by enum hv_space */
-	struct stray stray;
-
-	struct vcpu *vcpus;
-	unsigned n_vcpus;
+	struct bus bus[2];	       /* by enum hv_space */
+	struct bus_hint late_hints[2]; /* the same, for gathered writes */
+	atomic_uint gathering;	       /* ranges whose writes are gathered */
+	struct loop_timer drain;       /* ... and when they come out at the latest */
 
 	/* vCPU threads meet here: at the start, when all are created; at the end, when all have
 	 * left their loops, so that no kick meets a vCPU that is gone. */
@@ -73,10 +87,13 @@ struct machine {
 	pthread_cond_t changed;
 	unsigned n_ready, n_left;
 
-	atomic_bool signalled; /* a first signal came */
+	atomic_int asked;  /* the signal for which the power button is pressed */
+	atomic_bool press; /* ... and that is yet to be done */
+	struct sigaction old_alarm;
+	atomic_bool signalled; /* a signal that ends the VM came */
 	atomic_int cause;      /* enum stop_cause */
 	_Atomic uint64_t value;
-	struct device *stop_dev; /* STOP_EXIT, STOP_RESET: who asked */
+	const char *stop_who;	 /* the device or backend that the guest told */
 	struct vcpu *stop_vcpu;	 /* STOP_CRASH: whose registers to show */
 	struct err stop_err;	 /* STOP_FAILED */
 	char dump[2048];	 /* STOP_CRASH: registers */
@@ -88,8 +105,25 @@ struct machine {
  * handler. The caller fills in what belongs to the cause after true. */
 bool machine_stop(struct machine *machine, enum stop_cause cause, uint64_t value);
 
-/* The user's Ctrl-A x. */
+/* The guest reset itself, as it told `who`: the end or a new start. */
+void machine_reset(struct machine *machine, const char *who);
+
+/* The user's Ctrl-A x and Ctrl-A p. */
 void machine_quit(struct machine *machine);
+void machine_press(struct machine *machine);
+
+/* Presses the power button if a signal asked for it. vCPU 0's thread. */
+void machine_attend(struct machine *machine);
+
+/* Sets machine->host (host.c); the writes that the backend gathered come to machine_late_write. */
+void machine_host_init(struct machine *machine);
+void machine_late_write(void *machine, enum hv_space space, uint64_t addr, const uint8_t *data,
+			unsigned size);
+
+/* Everything as after power-on: VM, memory, devices, image. power_off undoes it, and what was built
+ * of it after a failure. No vCPU runs and the loop stands still, or has not begun. */
+int machine_power_on(struct machine *machine, struct err *err);
+void machine_power_off(struct machine *machine);
 
 static inline bool machine_stopping(struct machine *machine)
 {

@@ -21,9 +21,27 @@ const struct hv_backend *machine_backend(const struct vm_config *config)
 	return hv_backend_find(config->backend, config->arch);
 }
 
-void machine_plan(const struct config_request *request, struct diags *diags, struct config **config,
-		  struct plan **plan)
+/* What the planner may choose by what this host has, where the config leaves it open. What the
+ * config asks for is planned as on any host, and refused by the checks before a run. */
+static void narrow(const struct vm_config *vm, const struct hv_backend *backend,
+		   struct hv_caps *caps)
 {
+	const unsigned choice = HV_CAP_GICV2 | HV_CAP_GICV3 | HV_CAP_ITS;
+	struct hv_caps here;
+
+	if (!backend->probe || !(caps->caps & choice) || backend->probe(&here, NULL))
+		return;
+	/* Nothing to choose from is not a choice: the checks say what is missing. */
+	if (vm->platform.gic == GIC_AUTO && (here.caps & (HV_CAP_GICV2 | HV_CAP_GICV3)))
+		caps->caps &= ~choice | here.caps;
+	else
+		caps->caps &= ~(unsigned)HV_CAP_ITS | here.caps;
+}
+
+void machine_plan(const struct config_request *request, bool here, struct diags *diags,
+		  struct config **config, struct plan **plan)
+{
+	struct hv_caps caps = { 0 };
 	const struct registry *registry = machine_registry();
 	const struct hv_backend *backend;
 	const struct vm_config *vm;
@@ -34,8 +52,12 @@ void machine_plan(const struct config_request *request, struct diags *diags, str
 		return;
 	vm = config_vm(*config);
 	backend = machine_backend(vm);
+	if (backend)
+		caps = backend->caps;
+	if (backend && here)
+		narrow(vm, backend, &caps);
 	*plan = plan_make(vm, registry, arch_find(vm->arch), backend ? backend->name : NULL,
-			  backend ? &backend->caps : NULL, diags);
+			  backend ? &caps : NULL, diags);
 	if (!*plan)
 		diag_error(diags, MARK_NONE, "out of memory");
 }

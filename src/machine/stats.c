@@ -21,6 +21,8 @@ void machine_print_stats(const struct machine *m, FILE *out)
 	uint64_t sum, total = 0;
 
 	fprintf(out, "run time  %.3f ms\n", (double)(m->end - m->start) / 1e6);
+	if (m->restarts)
+		fprintf(out, "restarts  %u\n", m->restarts);
 	fprintf(out, "\n%-24s %12s\n", "exits by reason", "count");
 	for (int kind = 0; kind < HV_EXIT_KINDS; kind++) {
 		sum = 0;
@@ -32,8 +34,15 @@ void machine_print_stats(const struct machine *m, FILE *out)
 	}
 	fprintf(out, "  %-22s %12" PRIu64 "\n", "all", total);
 	fprintf(out, "\n%-24s %12s %12s\n", "accesses by device", "reads", "writes");
-	for (size_t i = 0; i < m->n_devices; i++)
-		fprintf(out, "  %-22s %12" PRIu64 " %12" PRIu64 "\n", m->devices[i].plan->label,
-			m->devices[i].reads, m->devices[i].writes);
+	for (size_t i = 0; i < m->plan->n_devices; i++) {
+		struct accesses all = m->past[i];
+
+		if (i < m->n_devices) {
+			all.reads += m->devices[i].reads;
+			all.writes += m->devices[i].writes;
+		}
+		fprintf(out, "  %-22s %12" PRIu64 " %12" PRIu64 "\n", m->plan->devices[i].label,
+			all.reads, all.writes);
+	}
 	fprintf(out, "\n%-24s %12" PRIu64 "\n", "accesses to no device", m->stray.accesses);
 }

@@ -99,6 +99,8 @@ static void vcpu_loop(struct vcpu *vcpu, struct hv_vcpu *hv)
 	struct machine *m = vcpu->machine;
 	struct hv_exit *exit = &vcpu->exit;
 
+	if (vcpu->index == 0) /* for a signal that came when there was nobody to kick */
+		machine_attend(m);
 	while (!machine_stopping(m)) {
 		m->backend->vcpu_run(hv, exit);
 		vcpu->exits[exit->kind]++;
@@ -110,14 +112,19 @@ static void vcpu_loop(struct vcpu *vcpu, struct hv_vcpu *hv)
 			vcpu_io(vcpu, HV_MMIO, exit);
 			break;
 		case HV_EXIT_AGAIN:
+			break;
 		case HV_EXIT_KICKED:
+			if (vcpu->index == 0)
+				machine_attend(m);
 			break;
 		case HV_EXIT_HALT: /* without an interrupt controller nothing can wake it */
-		case HV_EXIT_POWEROFF:
 			machine_stop(m, STOP_HALT, 0);
 			break;
+		case HV_EXIT_POWEROFF:
+			machine_stop(m, STOP_POWEROFF, 0);
+			break;
 		case HV_EXIT_RESET:
-			machine_stop(m, STOP_RESET, 0);
+			machine_reset(m, m->backend->name);
 			break;
 		case HV_EXIT_TRIPLE_FAULT:
 		case HV_EXIT_FAULT:
@@ -168,8 +175,11 @@ void vcpu_main(struct vcpu *vcpu)
 		vcpu_failed(m, &err);
 	if (hv) {
 		vcpu_loop(vcpu, hv);
-		if (m->cause == STOP_TIMEOUT)
+		/* The time limit may yet come between a restart's two lives. */
+		if (m->cause == STOP_TIMEOUT || m->cause == STOP_RESTART) {
 			vcpu->pc = m->backend->vcpu_pc(hv);
+			vcpu->waits = m->backend->vcpu_waits(hv);
+		}
 	}
 	leave(m);
 }
