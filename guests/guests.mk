@@ -20,6 +20,13 @@ GUESTS        := $(patsubst %,build/guests/%.elf,$(filter $(GUEST_ELFS),$(GUEST_
 # 32-bit ELF guests.
 AS_FLAGS.hello-elf32 := --32
 LD_FLAGS.hello-elf32 := -m elf_i386
+AS_FLAGS.multiboot-elf := --32
+LD_FLAGS.multiboot-elf := -m elf_i386
+
+# Flat ones that are not linked at 0x1000.
+LOAD.multiboot-flat := 0x100000
+LOAD.firmware       := 0x0
+LOAD.bzimage        := 0x0
 
 # $(call guest_rules,ARCH,CROSS PREFIX): a guest's stem is its NAME.
 define guest_rules
@@ -45,9 +52,11 @@ $(foreach n,$(GUEST_ELFS),$(eval build/guests/$(n).elf: $(wildcard guests/*/$(n)
 .PHONY: guests
 guests: $(GUESTS)
 
-# The terminal and slow reader of tests/guest/run.
+# The terminal and slow reader of tests/guest/run, which runs here.
+ifndef CROSS
 build/tests/peer: tests/guest/peer.c
 	@mkdir -p $(@D)
 	@$(if $(filter 1,$(V)),,echo '  CC      $<')
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARNINGS) -o $@ $<
 tests: build/tests/peer
+endif
