@@ -1,24 +1,53 @@
 # vibevmm: `make help` lists the targets.
 #
 # Variables: VARIANT=release|debug|san   CC=gcc|clang   WERROR=1   PREFIX=/usr/local   DESTDIR=
+#            ARCH=x86_64|arm64, to build for: the host's, or by a cross compiler (see there)
 
 SHELL    := /bin/bash
 VERSION  := 0.1.0
 VARIANT  ?= release
-CC       := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PREFIX   ?= /usr/local
 WERROR   ?=
 V        ?= 0
 
 HOST_OS   := $(shell uname -s)
 HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
+# From the command line alone: kernel developers have a variable of this name.
+ARCH      := $(HOST_ARCH)
+
+# ---- Cross-building: `make deps ARCH=arm64`, then `make ARCH=arm64` -------------------------
+# The compiler is Debian's cross one (or clang); the libraries are Debian packages of that
+# architecture, unpacked in build/ARCH/sysroot by tests/lab/sysroot, not installed. QEMU's user
+# emulation, RUN, runs what was built.
+ifneq ($(ARCH),$(HOST_ARCH))
+TRIPLE   := $(patsubst arm64,aarch64,$(ARCH))-linux-gnu
+ifeq ($(filter x86_64 arm64,$(ARCH)),)
+$(error ARCH is x86_64 or arm64, not '$(ARCH)')
+endif
+CROSS    := $(TRIPLE)-
+SYSROOT  := build/$(ARCH)/sysroot
+AR       := $(CROSS)ar
+RUN      := qemu-$(patsubst arm64,aarch64,$(ARCH)) -L /usr/$(TRIPLE) \
+            -E LD_LIBRARY_PATH=$(CURDIR)/$(SYSROOT)/usr/lib/$(TRIPLE)
+PKG_CONFIG := PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(TRIPLE)/pkgconfig \
+              PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) pkg-config
+endif
+PKG_CONFIG ?= pkg-config
+CC       := $(if $(filter default,$(origin CC)),$(CROSS)gcc,$(CC))
+CC_NAME  := $(notdir $(firstword $(CC)))
+ifdef CROSS
+CC_FLAGS := $(if $(findstring clang,$(CC_NAME)),--target=$(TRIPLE)) \
+            -isystem $(SYSROOT)/usr/include -isystem $(SYSROOT)/usr/include/$(TRIPLE)
+LD_FLAGS := $(if $(findstring clang,$(CC_NAME)),--target=$(TRIPLE)) \
+            -L$(SYSROOT)/usr/lib/$(TRIPLE) -Wl,-rpath-link=$(SYSROOT)/usr/lib/$(TRIPLE)
+endif
 
 # One directory for each compiler and variant, so that they don't rebuild one another.
-BUILD := build/$(notdir $(firstword $(CC)))-$(VARIANT)
+BUILD := build/$(if $(filter $(CROSS)%,$(CC_NAME)),,$(CROSS))$(CC_NAME)-$(VARIANT)
 Q     := $(if $(filter 1,$(V)),,@)
 
 # ---- Flags ----------------------------------------------------------------------------------
-PKGS      := libcyaml yaml-0.1 inih libmd
+PKGS      := libcyaml yaml-0.1 inih libmd zlib liblzma libzstd liblz4
 WARNINGS  := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes \
              $(if $(WERROR),-Werror)
 CFLAGS.release := -Os -g -fno-asynchronous-unwind-tables
@@ -34,30 +63,34 @@ ifeq ($(filter release debug san fuzz,$(VARIANT)),)
 $(error VARIANT is release, debug or san, not '$(VARIANT)')
 endif
 # pkg-config is asked when first needed, and once: `deps` may have to install it.
-PKG_CFLAGS   = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
-ALL_CPPFLAGS = -D_GNU_SOURCE -DVIBEVMM_VERSION='"$(VERSION)"' -Iinclude $(PKG_CFLAGS) $(CPPFLAGS)
+PKG_CFLAGS   = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)))$(PKG_CFLAGS)
+ALL_CPPFLAGS = -D_GNU_SOURCE -DVIBEVMM_VERSION='"$(VERSION)"' -Iinclude $(CC_FLAGS) $(PKG_CFLAGS) \
+               $(CPPFLAGS)
 ALL_CFLAGS   = -std=gnu11 -pthread -ffunction-sections -fdata-sections -fvisibility=hidden \
                $(WARNINGS) $(CFLAGS.$(VARIANT)) $(CFLAGS)
-# The four small libraries are linked in where their archives exist: each shared one would cost
+# These small libraries are linked in where their archives exist: each shared one would cost
 # 50-100 us of every start.
-LIBDIR_C     = $(shell pkg-config --variable=libdir libcyaml)
-LIBS         = $(if $(wildcard $(LIBDIR_C)/libcyaml.a),$(patsubst -l%,-l:lib%.a,$(shell pkg-config \
-               --static --libs-only-l $(PKGS))),$(shell pkg-config --libs $(PKGS)))
+LIBDIR_C     = $(shell $(PKG_CONFIG) --variable=libdir libcyaml)
+LIBS         = $(if $(wildcard $(LIBDIR_C)/libcyaml.a),$(patsubst -l%,-l:lib%.a,$(shell $(PKG_CONFIG) \
+               --static --libs-only-l $(PKGS))),$(shell $(PKG_CONFIG) --libs $(PKGS))) \
+               $(if $(wildcard $(LIBDIR_C)/libfdt.a),-l:libfdt.a,-lfdt)
 GC.Linux    := -Wl,--gc-sections -Wl,-z,relro,-z,now
-ALL_LDFLAGS  = -pthread $(GC.$(HOST_OS)) $(LDFLAGS.$(VARIANT)) $(LDFLAGS)
+ALL_LDFLAGS  = -pthread $(LD_FLAGS) $(GC.$(HOST_OS)) $(LDFLAGS.$(VARIANT)) $(LDFLAGS)
 
 # ---- Sources: a split by host or arch is a split by file -----------------------------------
 SRCS := $(filter-out src/hv/kvm% src/hv/hvf% %_linux.c,$(wildcard src/*/*.c))
 ifeq ($(HOST_OS),Linux)
-SRCS += $(wildcard src/*/*_linux.c) src/hv/kvm.c $(wildcard src/hv/kvm_$(HOST_ARCH)*.c)
+SRCS += $(wildcard src/*/*_linux.c) src/hv/kvm.c src/hv/kvm_ring.c \
+	$(wildcard src/hv/kvm_$(ARCH)*.c)
 endif
 OBJS     := $(SRCS:%.c=$(BUILD)/%.o)
 MAIN_OBJ := $(BUILD)/src/cli/main.o
 LIB      := $(BUILD)/libvibevmm.a
 PROG     := $(BUILD)/vibevmm
+BIN      := bin/vibevmm$(if $(CROSS),-$(ARCH))
 
 .PHONY: all help FORCE
-all: $(PROG) bin/vibevmm guests
+all: $(PROG) $(BIN) guests
 
 FORCE:
 
@@ -65,7 +98,10 @@ help:
 	@echo 'make demo     install what is missing, build, boot the hello guest'
 	@echo 'make check    install what is missing, build, run all tests'
 	@echo 'make          build bin/vibevmm and the guests'
+	@echo 'make ARCH=arm64  cross-build bin/vibevmm-arm64; `make deps ARCH=arm64` gets what it takes'
+	@echo 'make lab      what needs a full KVM, on one inside QEMU; ONLY names some cases'
 	@echo 'make bench    speed and size beside a bare KVM program and QEMU'
+	@echo 'make bench-lab  the boot of Linux beside these, counted in instructions inside QEMU'
 	@echo 'make fuzz     libFuzzer on everything that reads foreign bytes; SECONDS=60 for each'
 	@echo 'make lint     clang-format, cppcheck, clang-tidy, include directions'
 	@echo 'make fmt      format the sources'
@@ -76,9 +112,11 @@ help:
 # What everything is built with and from: a change of flags or of the list of files builds anew.
 $(BUILD)/:
 	@mkdir -p $@
-$(BUILD)/flags: FORCE | $(BUILD)/
+$(BUILD)/flags: FORCE | $(BUILD)/ $(SYSROOT:%=%/.packages)
 	$(file >$@.new,$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS) $(OBJS))
 	@cmp -s $@.new $@ || mv $@.new $@
+$(SYSROOT:%=%/.packages):
+	@echo 'no libraries for $(ARCH) in $(SYSROOT): make deps ARCH=$(ARCH)' >&2; exit 1
 
 # What runs once is made small; what runs at every exit is made fast.
 ifeq ($(VARIANT),release)
@@ -99,8 +137,9 @@ $(PROG): $(MAIN_OBJ) $(LIB)
 	@$(if $(filter 1,$(V)),,echo '  LINK    $@')
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-# bin/vibevmm is the program of the last variant built. (A copy: a link would not be rebuilt.)
-bin/vibevmm: $(PROG) FORCE
+# bin/vibevmm is the program of the last variant built, and bin/vibevmm-ARCH that for a foreign
+# architecture. (A copy: a link would not be rebuilt.)
+$(BIN): $(PROG) FORCE
 	@mkdir -p bin
 	@cmp -s $< $@ || { cp $< $@.new && mv -f $@.new $@; }
 
@@ -136,17 +175,27 @@ fi
 endef
 
 DEPS       := gcc libc6-dev make pkg-config binutils libyaml-dev libcyaml-dev libinih-dev \
-              libmd-dev libcmocka-dev
+              libmd-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev libfdt-dev libcmocka-dev
+# For a foreign ARCH: what is installed, and what tests/lab/sysroot unpacks.
+DEPS_CROSS.arm64  := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+DEPS_CROSS.x86_64 := gcc-x86-64-linux-gnu libc6-dev-amd64-cross
+DEPS_SYSROOT      := $(filter-out libc6-dev,$(filter lib% zlib1g-dev,$(DEPS))) libcmocka0
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 DEPS_BENCH := qemu-system-x86
 # Tests do without these, and say what they skip.
-DEPS_TEST  := python3-yaml python3-jsonschema mandoc groff-base zsh fish
-DEPS_FUZZ  := clang libclang-rt-14-dev
+DEPS_TEST  := python3-yaml python3-jsonschema mandoc groff-base zsh fish acpica-tools dmidecode \
+              device-tree-compiler
+DEPS_FUZZ  := clang libclang-rt-14-dev xz-utils zstd lz4
+# The lab's kernels are downloaded and unpacked in build/lab by tests/lab/assets, not installed.
+DEPS_LAB        := cpio kmod xz-utils zstd lz4
+DEPS_LAB.x86_64 := qemu-system-x86
+DEPS_LAB.arm64  := qemu-system-arm qemu-user
 
-.PHONY: deps deps-test deps-lint deps-bench deps-fuzz
+.PHONY: deps deps-test deps-lint deps-bench deps-fuzz deps-lab lab-assets
 deps:
 	@mkdir -p build
-	$(call need,$(DEPS))
+	$(call need,$(DEPS) $(if $(CROSS),$(DEPS_CROSS.$(ARCH))))
+	$(if $(CROSS),@tests/lab/sysroot $(ARCH) $(DEPS_SYSROOT))
 deps-test: deps
 	-$(call need,$(DEPS_TEST))
 deps-lint: deps
@@ -155,35 +204,60 @@ deps-bench: deps
 	$(call need,$(DEPS_BENCH))
 deps-fuzz: deps
 	$(call need,$(DEPS_FUZZ))
+deps-lab: deps
+	$(call need,$(DEPS_LAB) $(DEPS_LAB.$(ARCH)))
+	@tests/lab/assets $(ARCH)
+lab-assets:
+	@tests/lab/assets $(ARCH)
 
 # ---- Main jobs -----------------------------------------------------------------------------
-.PHONY: demo check bench lint fmt install clean compile_commands
+.PHONY: demo check lab bench bench-lab lint fmt install clean compile_commands
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@tests/demo bin/vibevmm
 
+# Guests of a dozen bytes are written in the code of one architecture.
+CONFORMANCE := $(if $(filter arm64,$(ARCH)),$(wildcard tests/conformance/test_arm64_*.c),$(filter-out \
+	tests/conformance/test_arm64_%,$(wildcard tests/conformance/test_*.c)))
 # Unit tests link the library; each tests/unit/test_*.c is a program.
 UNIT := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c) \
-        $(wildcard tests/conformance/test_*.c))
+        $(CONFORMANCE))
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
 	@$(if $(filter 1,$(V)),,echo '  TEST    $<')
 	$(Q)$(CC) $(ALL_CPPFLAGS) -Itests $(filter-out -fvisibility=hidden,$(ALL_CFLAGS)) -MMD -MP \
-		$(ALL_LDFLAGS) $(TEST_LDFLAGS) -o $@ $< $(LIB) $(LIBS) $(shell pkg-config --libs cmocka)
+		$(ALL_LDFLAGS) $(TEST_LDFLAGS) -o $@ $< $(LIB) $(LIBS) -lcmocka
 -include $(UNIT:=.d)
 # This one makes the Nth allocation fail.
 $(BUILD)/tests/unit/test_rows: TEST_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+# And this one has its own clock, owners and full disks.
+$(BUILD)/tests/unit/test_unpack_cache: \
+	TEST_LDFLAGS := -Wl,--wrap=clock_gettime,--wrap=fstat,--wrap=pwrite
 
 .PHONY: tests
 tests: all $(UNIT)
 
+# Without the lab's kernels and QEMU that suite is skipped, and says so. An x86_64 host tests arm64
+# as well, where it can get a compiler and libraries for that.
+FOREIGN := $(if $(filter release-x86_64-x86_64-gcc,$(VARIANT)-$(HOST_ARCH)-$(ARCH)-$(CC)),arm64)
 check: deps deps-test
+	$(if $(filter release,$(VARIANT)),-@$(MAKE) --no-print-directory deps-lab)
 	@$(MAKE) --no-print-directory tests
-	@tests/run $(BUILD)
+	$(if $(FOREIGN),@if $(MAKE) --no-print-directory ARCH=$(FOREIGN) deps-lab; then \
+		$(MAKE) --no-print-directory ARCH=$(FOREIGN) tests || exit; fi)
+	@tests/run $(BUILD) $(FOREIGN)
+
+lab: deps-lab
+	@$(MAKE) --no-print-directory tests
+	@BUILD=$(BUILD) tests/lab/lab --arch $(ARCH) suite $(ONLY)
+	$(if $(filter arm64,$(ARCH)),@BUILD=$(BUILD) tests/lab/lab --arch arm64 --gic 2 suite $(ONLY))
 
 bench: deps-bench
 	@$(MAKE) --no-print-directory all
 	@PKGS="$(PKGS)" tests/bench/run $(BUILD)
+bench-lab: deps-lab
+	@$(MAKE) --no-print-directory all
+	@tests/bench/lab $(BUILD)
 
 # Each target is built twice: with libFuzzer and sanitizers, and as a plain program that gives the
 # inputs found to a build whose time and memory mean something. SECONDS is for each target; ONLY
@@ -206,6 +280,8 @@ lint: deps-lint
 		--inline-suppr --suppress=missingIncludeSystem -Iinclude -D__linux__ -D__x86_64__ \
 		-j 2 src
 	@$(MAKE) --no-print-directory -j 2 $(SRCS:%.c=build/lint/%.ok)
+	$(if $(wildcard build/arm64/sysroot/.packages),@$(MAKE) --no-print-directory ARCH=arm64 \
+		$(patsubst %.c,build/lint/%.ok,$(wildcard src/hv/kvm_arm64*.c)))
 	@echo 'lint: clean'
 
 # One mark for each file, so that clang-tidy reads again only what changed. The check that is off
@@ -215,7 +291,7 @@ build/lint/%.ok: %.c $(wildcard include/vibevmm/*.h src/*/*.h src/*/*.def)
 	@echo '  TIDY    $<'
 	@clang-tidy --quiet --warnings-as-errors='*' \
 		--checks=-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling \
-		$< -- $(ALL_CPPFLAGS) -std=gnu11 2>$@.log || { cat $@.log; exit 1; }
+		$< -- $(CROSS:%=--target=$(TRIPLE)) $(ALL_CPPFLAGS) -std=gnu11 2>$@.log || { cat $@.log; exit 1; }
 	@touch $@
 
 fmt:
@@ -224,18 +300,18 @@ fmt:
 # What is made from the rows and committed.
 .PHONY: schema
 schema: $(PROG)
-	$(PROG) schema >$(BUILD)/vm.schema.json && cp $(BUILD)/vm.schema.json schemas/vm.schema.json
+	$(RUN) $(PROG) schema >$(BUILD)/vm.schema.json && cp $(BUILD)/vm.schema.json schemas/vm.schema.json
 
 SHARE        := $(DESTDIR)$(PREFIX)/share
 INSTALL_DIRS := $(DESTDIR)$(PREFIX)/bin $(addprefix $(SHARE)/,vibevmm/configs vibevmm/guests \
                 man/man1 man/man5 \
                 bash-completion/completions zsh/site-functions fish/vendor_completions.d)
 # $(call install-made,ARGUMENTS,FILE): what the program prints.
-install-made  = $(PROG) $(1) >$(BUILD)/made && install -m 644 $(BUILD)/made $(SHARE)/$(2)
+install-made  = $(RUN) $(PROG) $(1) >$(BUILD)/made && install -m 644 $(BUILD)/made $(SHARE)/$(2)
 # The canned configs go with the guests that they boot.
 install: all
 	install -d $(INSTALL_DIRS)
-	install -s -m 755 $(PROG) $(DESTDIR)$(PREFIX)/bin/vibevmm
+	install -s --strip-program=$(CROSS)strip -m 755 $(PROG) $(DESTDIR)$(PREFIX)/bin/vibevmm
 	install -m 644 $(GUESTS) $(SHARE)/vibevmm/guests
 	@for f in configs/*.yaml; do \
 		sed 's|\.\./build/guests/|../guests/|' $$f >$(SHARE)/vibevmm/$$f && \

@@ -129,7 +129,7 @@ static void a_message_interrupts(void **state)
 	rig_open(&rig, hv, 1, HV_IRQCHIP_SPLIT);
 	enter_irq_guest(&rig, masked, 0x10000 | PIN_VECTOR);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(hv->msi_send(rig.vm, 0xfee00000, MSI_VECTOR), 0);
+		assert_int_equal(hv->msi_send(rig.vm, 0xfee00000, MSI_VECTOR, 0), 0);
 		assert_int_equal(next_interrupt(&rig, QUIET), PORT_MSI);
 		assert_int_equal(next_interrupt(&rig, QUIET), 0);
 	}
@@ -216,12 +216,17 @@ static void impossible_machines_are_refused_in_words(void **state)
 	struct err err = { 0 };
 
 	rig_need(hv, HV_CAP_IRQCHIP_SPLIT);
-	assert_true(try_platform(hv, &(struct hv_vm_config){ .vcpus = 2 }, &err) < 0);
+	assert_true(try_platform(hv, &(struct hv_vm_config){ .vcpus = 2, .topology = { 1, 2, 1 } },
+				 &err) < 0);
 	assert_non_null(strstr(err.text, "interrupt controller"));
 	err.text[0] = '\0';
 	assert_true(try_platform(hv,
 				 &(struct hv_vm_config){
-					 .vcpus = 1, .irqchip = HV_IRQCHIP_SPLIT, .pit = true },
+					 .vcpus = 1,
+					 .topology = { 1, 1, 1 },
+					 .irqchip = HV_IRQCHIP_SPLIT,
+					 .pit = true,
+				 },
 				 &err) < 0);
 	assert_non_null(strstr(err.text, "timer"));
 }
@@ -236,7 +241,12 @@ GUEST(pit, 64,
 static void the_timer_counts_in_the_kernel(void **state)
 {
 	const struct hv_backend *hv = *state;
-	struct hv_vm_config config = { .vcpus = 1, .irqchip = HV_IRQCHIP_FULL, .pit = true };
+	struct hv_vm_config config = {
+		.vcpus = 1,
+		.topology = { 1, 1, 1 },
+		.irqchip = HV_IRQCHIP_FULL,
+		.pit = true,
+	};
 	struct rig rig;
 
 	rig_need(hv, HV_CAP_PIT | HV_CAP_IRQCHIP_FULL);
@@ -407,12 +417,12 @@ static void cpuid_tells_of_the_apic_and_of_all_vcpus(void **state)
 	struct rig rig;
 
 	rig_need(*state, HV_CAP_IRQCHIP_SPLIT);
-	rig_open(&rig, *state, 3, HV_IRQCHIP_SPLIT);
+	rig_open(&rig, *state, 4, HV_IRQCHIP_SPLIT);
 	rig_enter(&rig, RIG_LONG, cpuid);
 	rig_expect(&rig, HV_EXIT_PIO);
 	assert_true(bytes_get32(rig.ram + RIG_DATA) & 1U << 9);
 	assert_true(bytes_get32(rig.ram + RIG_DATA) & 1U << 28);
-	assert_int_equal(bytes_get32(rig.ram + RIG_DATA + 4) >> 16, 3);
+	assert_int_equal(bytes_get32(rig.ram + RIG_DATA + 4) >> 16, 4);
 	rig_close(&rig);
 }
 

@@ -26,6 +26,7 @@ static void fuzz_one(const uint8_t *data, size_t size)
 	struct ioapic ioapic = { .send = on_send, .reroute = on_reroute };
 
 	ioapic.arg = &ioapic;
+	ioapic.pins = IOAPIC_PINS;
 	ioapic_reset(&ioapic);
 	while (in.len) {
 		uint64_t action = take(&in, 1), what = take(&in, 1);

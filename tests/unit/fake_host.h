@@ -28,8 +28,9 @@ struct fake_host {
 	struct device_host host;
 	bool level[PLAN_MAX_CLAIMS];	 /* of a line */
 	unsigned edges[PLAN_MAX_CLAIMS]; /* how often it rose */
-	unsigned exits, resets;
+	unsigned exits, poweroffs, resets, panics;
 	uint64_t exit_status;
+	bool coalesced[PLAN_MAX_CLAIMS]; /* last asked for */
 };
 
 static inline void fake_irq_set(struct device_host *host, struct device *dev, unsigned claim,
@@ -52,10 +53,32 @@ static inline void fake_guest_exit(struct device_host *host, struct device *dev,
 	fake->exit_status = status;
 }
 
+static inline void fake_guest_poweroff(struct device_host *host, struct device *dev)
+{
+	(void)dev;
+	((struct fake_host *)host)->poweroffs++;
+}
+
 static inline void fake_guest_reset(struct device_host *host, struct device *dev)
 {
 	(void)dev;
 	((struct fake_host *)host)->resets++;
+}
+
+static inline void fake_guest_panic(struct device_host *host, struct device *dev)
+{
+	(void)dev;
+	((struct fake_host *)host)->panics++;
+}
+
+static inline void fake_coalesce(struct device_host *host, struct device *dev, unsigned claim,
+				 uint64_t offset, unsigned size, bool on)
+{
+	(void)dev;
+	assert_true(claim < PLAN_MAX_CLAIMS);
+	assert_in_range(size, 1, 8);
+	assert_in_range(offset, 0, UINT64_MAX - size);
+	((struct fake_host *)host)->coalesced[claim] = on;
 }
 
 /* With a loop and a console on these file descriptors, except where the test has its own. */
@@ -66,7 +89,10 @@ static inline void fake_host_open(struct fake_host *fake, int in, int out)
 	(void)config;
 	*fake = (struct fake_host){ .host = { .irq_set = fake_irq_set,
 					      .guest_exit = fake_guest_exit,
-					      .guest_reset = fake_guest_reset } };
+					      .guest_poweroff = fake_guest_poweroff,
+					      .guest_reset = fake_guest_reset,
+					      .guest_panic = fake_guest_panic,
+					      .coalesce = fake_coalesce } };
 #ifndef FAKE_TIMERS
 	fake->host.loop = loop_new();
 	assert_non_null(fake->host.loop);

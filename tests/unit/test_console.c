@@ -18,6 +18,7 @@ static struct loop *loop;
 static struct console *console;
 static int to_vm[2], from_vm[2];
 static struct events ready, commands;
+static enum console_command wanted = CONSOLE_QUIT;
 static unsigned own_threads; /* of a program without a loop */
 
 static bool on_ready(void *arg)
@@ -39,7 +40,7 @@ static bool on_ready_busy(void *arg)
 static void on_command(void *arg, enum console_command command)
 {
 	(void)arg;
-	assert_int_equal(command, CONSOLE_QUIT);
+	assert_int_equal(command, wanted);
 	events_add(&commands);
 }
 
@@ -433,6 +434,48 @@ static void a_busy_listener_is_told_again_until_it_has_time(void **state)
 	assert_int_equal(ready.n, 3);
 }
 
+static void ctrl_a_p_is_the_power_button(void **state)
+{
+	(void)state;
+	open_console(to_vm[0], from_vm[1], true);
+	assert_int_equal(console_listen(console, on_ready, NULL), 0);
+	wanted = CONSOLE_POWER;
+	type("\001p", 2);
+	assert_true(events_wait(&commands, 1));
+	wanted = CONSOLE_QUIT;
+}
+
+static void the_next_listener_is_told_what_waits(void **state)
+{
+	(void)state;
+	open_console(to_vm[0], from_vm[1], false);
+	assert_int_equal(console_listen(console, on_ready, NULL), 0);
+	type("a", 1);
+	assert_true(events_wait(&ready, 1));
+	loop_pause(loop);
+	console_unlisten(console);
+	assert_int_equal(loop_resume(loop), 0);
+	type("b", 1);
+	assert_int_equal(console_listen(console, on_ready, NULL), 0);
+	assert_true(events_wait(&ready, 2));
+	expect_input("ab");
+	assert_int_equal(console_listen(console, on_ready, NULL), -EBUSY);
+}
+
+static void input_without_a_listener_waits(void **state)
+{
+	(void)state;
+	open_console(to_vm[0], from_vm[1], false);
+	assert_int_equal(console_listen(console, on_ready, NULL), 0);
+	loop_pause(loop);
+	console_unlisten(console);
+	assert_int_equal(loop_resume(loop), 0);
+	type("abc", 3);
+	expect_input("abc");
+	loop_stop(loop);
+	assert_int_equal(ready.n, 0);
+}
+
 static void without_escape_every_byte_is_the_guests(void **state)
 {
 	(void)state;
@@ -465,6 +508,9 @@ int main(void)
 		TEST(a_regular_file_and_dev_null_can_be_standard_input),
 		TEST(reading_stops_while_4_kib_wait_and_nothing_is_lost),
 		TEST(ctrl_a_commands),
+		TEST(ctrl_a_p_is_the_power_button),
+		TEST(the_next_listener_is_told_what_waits),
+		TEST(input_without_a_listener_waits),
 		TEST(a_busy_listener_is_told_again_until_it_has_time),
 		TEST(without_escape_every_byte_is_the_guests),
 	};

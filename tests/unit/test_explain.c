@@ -108,7 +108,7 @@ static void a_path_limits_it(void **state)
 	lines_are(&l, "devices.a.count", 1, "devices[0].gadget.count = 4");
 	lines_are(&l, "devices[0].gadget.count", 1, "devices[0].gadget.count = 4");
 	lines_are(&l, "devices.a.inner", 2, "devices[0].gadget.inner.within");
-	lines_are(&l, "platform", 2, "platform.irqchip = auto");
+	lines_are(&l, "platform", 3, "platform.irqchip = auto");
 	unload(&l);
 }
 

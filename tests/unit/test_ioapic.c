@@ -41,6 +41,7 @@ static int set_up(void **state)
 	ioapic.send = on_send;
 	ioapic.reroute = on_reroute;
 	ioapic.arg = &ioapic;
+	ioapic.pins = IOAPIC_PINS;
 	ioapic_reset(&ioapic);
 	n_sent = n_reroutes = 0;
 	return 0;

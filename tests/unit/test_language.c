@@ -135,7 +135,7 @@ static void check_options(const char *schema, const struct config_type *type, bo
 			 top ? "" : ".", o->key);
 		if (!strstr(schema, title))
 			fail_msg("no %s in the schema", title);
-		if (o->kind == OPTION_MAP)
+		if (o->type)
 			check_options(schema, o->type, false);
 	}
 }

@@ -413,6 +413,55 @@ static void nothing_starts_after_stop(void **state)
 	close(reader.write_fd);
 }
 
+static void while_it_is_paused_nothing_is_called_and_nothing_lost(void **state)
+{
+	struct loop_timer timer = { .fn = count }, cleared = { .fn = count };
+	struct reader before, meanwhile;
+
+	(void)state;
+	reader_init(&before);
+	reader_init(&meanwhile);
+	for (int i = 0; i < 20; i++) { /* more than the first room for watches */
+		int fd = dup(before.fd);
+
+		assert_int_equal(loop_watch(loop, fd, count, NULL), 0);
+		loop_unwatch(loop, fd);
+		close(fd);
+	}
+	assert_int_equal(loop_watch(loop, before.fd, read_one, &before), 0);
+	loop_pause(loop);
+	assert_true(events_threads_become(own_threads));
+	assert_int_equal(write(before.write_fd, "b", 1), 1);
+	assert_int_equal(write(meanwhile.write_fd, "m", 1), 1);
+	assert_int_equal(loop_watch(loop, meanwhile.fd, read_one, &meanwhile), 0);
+	assert_int_equal(loop_timer_set(loop, &timer, 1), 0);
+	assert_int_equal(loop_timer_set(loop, &cleared, 1), 0);
+	loop_timer_clear(loop, &cleared);
+	assert_true(events_threads_become(own_threads));
+	assert_int_equal(events.n, 0);
+	assert_int_equal(loop_resume(loop), 0);
+	assert_true(events_wait(&events, 3));
+	loop_stop(loop);
+	assert_int_equal(events.n, 3);
+	assert_string_equal(before.got, "b");
+	assert_string_equal(meanwhile.got, "m");
+	close(before.fd);
+	close(before.write_fd);
+	close(meanwhile.fd);
+	close(meanwhile.write_fd);
+}
+
+static void a_pause_of_an_idle_loop_starts_no_thread(void **state)
+{
+	(void)state;
+	loop_pause(loop);
+	assert_int_equal(loop_resume(loop), 0);
+	assert_true(events_threads_become(own_threads));
+	loop_pause(loop);
+	loop_stop(loop);
+	assert_int_equal(loop_timer_set(loop, &(struct loop_timer){ .fn = count }, 1), -ECANCELED);
+}
+
 struct churn {
 	struct loop_timer timer;
 	struct reader reader;
@@ -478,6 +527,8 @@ int main(void)
 		TEST(a_timer_can_be_moved_and_cleared),
 		TEST(a_callback_may_set_its_own_timer),
 		TEST(the_thread_takes_no_signals_and_ours_stay_open),
+		TEST(while_it_is_paused_nothing_is_called_and_nothing_lost),
+		TEST(a_pause_of_an_idle_loop_starts_no_thread),
 		TEST(nothing_starts_after_stop),
 		TEST(threads_may_use_it_at_once),
 	};

@@ -209,10 +209,6 @@ static void flags_of_vibe_vmm(void **state)
 	assert_int_equal(l.errors, 4);
 	unload(&l);
 
-	l = LOAD(NULL, "set", "arch=x86_64", "kernel", "k");
-	says(&l, "boot.linux.cmdline", "console=hvc0 earlyprintk=serial panic=1");
-	unload(&l);
-
 	write_file("vm.yaml", "arch: x86_64\nboot: {linux: {kernel: k, cmdline: mine}}\n");
 	l = LOAD("vm.yaml", "kernel", "other");
 	says(&l, "boot.linux.kernel", "other");

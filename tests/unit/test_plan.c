@@ -154,7 +154,7 @@ static const struct registry registry = { devices, ARRAY_SIZE(devices), boots, A
 
 #define ALL_CAPS                                                                                   \
 	(HV_CAP_PIO | HV_CAP_READONLY_MEM | HV_CAP_IRQ_LINE | HV_CAP_MSI | HV_CAP_IRQCHIP_SPLIT |  \
-	 HV_CAP_IRQCHIP_FULL | HV_CAP_PIT)
+	 HV_CAP_IRQCHIP_FULL | HV_CAP_PIT | HV_CAP_GICV3)
 
 static struct hv_caps caps; /* set by setup, changed by tests */
 

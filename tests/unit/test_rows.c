@@ -139,7 +139,7 @@ static void check_options(const struct config_type *type)
 				fail_msg("%s: %s and %s share a member", type->name, other->key,
 					 o->key);
 		}
-		if (o->kind == OPTION_MAP)
+		if (o->type)
 			check_options(o->type);
 	}
 }
@@ -261,15 +261,16 @@ static void every_claim_fits_the_layouts_and_names_real_options(void **state)
 
 /* ---- Creation ----------------------------------------------------------------------------- */
 
-static struct config *load(const char *device, struct diags *diags)
+static struct config *load(const struct device_row *row, struct diags *diags)
 {
+	enum arch arch = row->arches & ARCH_X86_64 ? ARCH_X86_64 : ARCH_ARM64;
 	char text[512];
 
 	snprintf(text, sizeof(text),
-		 "arch: x86_64\nmemory: [ram: {at: 0, size: 64M}]\nboot:\n  raw: {file: "
+		 "arch: %s\nmemory: [ram: {at: 0, size: 64M}]\nboot:\n  raw: {file: "
 		 "/proc/self/exe}\ndevices:\n  - "
 		 "%s\n",
-		 device);
+		 hv_arch_name(arch), row->type.name);
 	return config_load_text("test.yaml", text, strlen(text), machine_registry(), NULL, diags);
 }
 
@@ -301,7 +302,7 @@ static void every_device_is_created_and_fails_cleanly_at_every_allocation(void *
 	(void)state;
 	for (size_t i = 0; i < registry->n_devices; i++) {
 		struct diags *diags = diags_new();
-		struct config *config = load(registry->devices[i]->type.name, diags);
+		struct config *config = load(registry->devices[i], diags);
 		const struct vm_config *vm = config_vm(config);
 		struct plan *plan = plan_make(vm, registry, arch_find(vm->arch), NULL, NULL, diags);
 		long n = 0;
@@ -328,7 +329,7 @@ static bool config_uses(const char *path, const char *device)
 	struct plan *plan;
 	bool found = false;
 
-	machine_plan(&(struct config_request){ .path = path }, diags, &config, &plan);
+	machine_plan(&(struct config_request){ .path = path }, false, diags, &config, &plan);
 	if (diags_errors(diags)) {
 		diags_print(diags, stderr, DIAG_TEXT, false);
 		fail_msg("%s is invalid", path);

@@ -1,4 +1,4 @@
-/* test_uart16550.c: registers, FIFO, interrupts, loopback and modem lines of the 16550A. */
+/* test_uart16550.c: registers, FIFO, interrupts, line, loopback and modem lines of the 16550A. */
 #define FAKE_CLOCK
 #define FAKE_TIMERS
 #define FAKE_CONSOLE
@@ -369,6 +369,218 @@ static void input_raises_the_interrupt(void **state)
 	assert_false(fake_irq(&uart));
 }
 
+/* What a guest finds that reads while LSR says that there is more, at most so much. */
+static unsigned read_all(unsigned max)
+{
+	unsigned n = 0;
+
+	for (; n < max && (in(LSR)&0x01); n++)
+		in(DATA);
+	return n;
+}
+
+static void type_much(void)
+{
+	char text[1001];
+
+	memset(text, 'x', 1000);
+	text[1000] = 0;
+	fake_type(text);
+}
+
+static void input_waits_while_rts_is_down(void **state)
+{
+	(void)state;
+	in(LSR);
+	fake_type("a");
+	assert_int_equal(in(DATA), 'a'); /* RTS was never up: the guest doesn't use it */
+	out(MCR, 0x0b);
+	fake_type("b");
+	assert_int_equal(in(DATA), 'b');
+	out(MCR, 0x09);
+	fake_type("c");
+	assert_int_equal(in(LSR), 0x60);
+	out(MCR, 0x0b);
+	assert_int_equal(in(LSR), 0x61);
+	assert_int_equal(in(DATA), 'c');
+	out(MCR, 0x09);
+	fake_type("d");
+	fake_reset(&uart);
+	in(LSR);
+	assert_int_equal(in(DATA), 'd');
+}
+
+static void what_came_before_rts_fell_stays(void **state)
+{
+	(void)state;
+	out(FCR, 0x01);
+	out(MCR, 0x02);
+	in(LSR);
+	type_much();
+	out(MCR, 0x00);
+	assert_int_equal(read_all(1000), 16);
+	assert_int_equal(fake_taken, 16);
+}
+
+static void rts_in_loopback_reaches_no_peer(void **state)
+{
+	(void)state;
+	out(MCR, 0x12);
+	out(MCR, 0x00);
+	in(LSR);
+	fake_type("k");
+	assert_int_equal(in(DATA), 'k');
+}
+
+static void rts_raises_the_interrupt_for_what_waited(void **state)
+{
+	(void)state;
+	out(MCR, 0x02);
+	out(MCR, 0x00);
+	out(IER, 0x01);
+	fake_type("k");
+	assert_false(fake_irq(&uart));
+	out(MCR, 0x02);
+	assert_true(fake_irq(&uart));
+}
+
+static void a_guest_that_polls_is_never_kept_waiting(void **state)
+{
+	(void)state;
+	out(FCR, 0x01);
+	in(LSR);
+	type_much();
+	for (int i = 0; i < 1000; i++) {
+		fake_advance(100000);
+		assert_int_equal(read_all(1), 1);
+	}
+	assert_int_equal(fake_timers_set(), 0);
+}
+
+static void an_interrupt_handler_comes_to_an_end(void **state)
+{
+	(void)state;
+	out(FCR, 0x01);
+	out(IER, 0x01);
+	type_much();
+	for (int i = 0; i < 15; i++)
+		assert_int_equal(read_all(1), 1);
+	fake_advance(3000000); /* a slow one */
+	assert_int_equal(read_all(1000), 1);
+	assert_int_equal(in(IIR), 0xc1);
+	assert_false(fake_irq(&uart));
+	fake_advance(2999999); /* as long as it took to read */
+	assert_false(fake_irq(&uart));
+	fake_advance(1);
+	assert_true(fake_irq(&uart));
+	assert_int_equal(in(IIR), 0xc4);
+}
+
+static void a_burst_lasts_a_millisecond(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	out(FCR, 0x01);
+	out(IER, 0x01);
+	type_much();
+	while (in(LSR)&0x01) {
+		in(DATA);
+		fake_advance(10000);
+		n++;
+	}
+	assert_int_equal(n, 112); /* 100 and the rest of a FIFO */
+	assert_false(fake_irq(&uart));
+	fake_advance(1120000);
+	assert_true(fake_irq(&uart));
+}
+
+static void all_comes_however_long_it_is(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	out(FCR, 0x01);
+	out(IER, 0x01);
+	type_much();
+	for (unsigned i = 0; i < 1000 && n < 1000; i++) {
+		n += read_all(1000 - n < 16 ? 1000 - n : 16);
+		fake_advance(1000000);
+	}
+	assert_int_equal(n, 1000);
+	assert_int_equal(fake_taken, 1000);
+	assert_false(fake_irq(&uart));
+	assert_int_equal(fake_timers_set(), 0);
+}
+
+static void a_guest_slow_to_come_waits_20_ms_at_most(void **state)
+{
+	(void)state;
+	out(FCR, 0x01);
+	out(IER, 0x01);
+	type_much();
+	fake_advance(3600ULL * 1000000000);
+	assert_int_equal(read_all(1000), 16);
+	fake_advance(20000000);
+	assert_true(fake_irq(&uart));
+}
+
+static void keys_after_idle_time_come_at_once(void **state)
+{
+	(void)state;
+	out(FCR, 0x01);
+	out(IER, 0x01);
+	for (int i = 0; i < 10; i++) {
+		fake_type("k");
+		assert_true(fake_irq(&uart));
+		fake_advance(2000000);
+		assert_int_equal(read_all(1000), 1);
+		assert_false(fake_irq(&uart));
+		fake_advance(2000000);
+	}
+	assert_int_equal(fake_timers_set(), 0);
+}
+
+static void who_begins_to_poll_in_a_pause_need_not_wait(void **state)
+{
+	(void)state;
+	out(FCR, 0x01);
+	out(IER, 0x01);
+	type_much();
+	fake_advance(5000000);
+	assert_int_equal(read_all(1000), 16);
+	out(IER, 0x00);
+	assert_int_equal(read_all(1000), 984);
+}
+
+static void without_fifo_each_character_has_its_edge(void **state)
+{
+	(void)state;
+	out(IER, 0x01);
+	fake_type("abc");
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_int_equal(fake_irq_edges(&uart), i);
+		assert_int_equal(in(DATA), 'a' + (int)i - 1);
+	}
+	assert_false(fake_irq(&uart));
+}
+
+static void a_busy_register_delays_the_end_of_a_pause(void **state)
+{
+	(void)state;
+	out(FCR, 0x01);
+	out(IER, 0x01);
+	type_much();
+	fake_advance(5000000);
+	assert_int_equal(read_all(1000), 16);
+	device_lock(&uart.dev); /* a vCPU is there, and waits for the console's reader */
+	fake_advance(5000000);
+	assert_false(fake_irq(&uart));
+	device_unlock(&uart.dev);
+	fake_advance(10000000);
+	assert_true(fake_irq(&uart));
+}
+
 static void an_unconnected_line_stays_untouched(void **state)
 {
 	(void)state;
@@ -424,6 +636,19 @@ int main(void)
 		TEST(thre_comes_at_enabling_and_after_each_character),
 		TEST(reading_iir_of_another_source_keeps_thre),
 		TEST(input_raises_the_interrupt),
+		TEST(input_waits_while_rts_is_down),
+		TEST(what_came_before_rts_fell_stays),
+		TEST(rts_in_loopback_reaches_no_peer),
+		TEST(rts_raises_the_interrupt_for_what_waited),
+		TEST(a_guest_that_polls_is_never_kept_waiting),
+		TEST(an_interrupt_handler_comes_to_an_end),
+		TEST(a_burst_lasts_a_millisecond),
+		TEST(all_comes_however_long_it_is),
+		TEST(a_guest_slow_to_come_waits_20_ms_at_most),
+		TEST(keys_after_idle_time_come_at_once),
+		TEST(who_begins_to_poll_in_a_pause_need_not_wait),
+		TEST(without_fifo_each_character_has_its_edge),
+		TEST(a_busy_register_delays_the_end_of_a_pause),
 		TEST(an_unconnected_line_stays_untouched),
 		TEST(linux_takes_it_for_a_16550a),
 	};
