@@ -31,8 +31,9 @@ struct device_input {
 
 void device_input_init(struct device *dev, struct device_input *input);
 
-/* The guest looks. ready as for console_listen; NULL for a device that is only ever polled. */
-void device_input_wake(struct device *dev, struct device_input *input, console_ready_fn ready);
+/* The guest looks. ready and arg as for console_listen; NULL for a device that is only polled. */
+void device_input_wake(struct device *dev, struct device_input *input, console_ready_fn ready,
+		       void *arg);
 
 /* As console_get and console_has_input; there is none before the guest looks, nor ever if the
  * input belongs to another device. */

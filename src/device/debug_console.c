@@ -66,13 +66,13 @@ static uint64_t reg_read(struct device *dev, unsigned claim, uint64_t offset, un
 		return con->divisor[offset];
 	switch (offset) {
 	case REG_DATA:
-		device_input_wake(dev, &con->input, NULL);
+		device_input_wake(dev, &con->input, NULL, NULL);
 		c = device_input_get(dev, &con->input);
 		return c < 0 ? 0 : (uint64_t)c;
 	case REG_IIR:
 		return IIR_NONE;
 	case REG_LSR:
-		device_input_wake(dev, &con->input, NULL);
+		device_input_wake(dev, &con->input, NULL, NULL);
 		return LSR_IDLE | (device_input_waits(dev, &con->input) ? LSR_READY : 0);
 	case REG_MSR:
 		return MSR_ONLINE;

@@ -99,7 +99,8 @@ static bool never_mind(void *arg)
 	return true;
 }
 
-void device_input_wake(struct device *dev, struct device_input *input, console_ready_fn ready)
+void device_input_wake(struct device *dev, struct device_input *input, console_ready_fn ready,
+		       void *arg)
 {
 	int ret;
 
@@ -107,7 +108,7 @@ void device_input_wake(struct device *dev, struct device_input *input, console_r
 		return;
 	input->asleep = false;
 	input->awake = true;
-	ret = console_listen(dev->host->console, ready ? ready : never_mind, dev);
+	ret = console_listen(dev->host->console, ready ? ready : never_mind, arg);
 	if (ret)
 		log_error("%s: can't read the console input: %s", dev->plan->label, strerror(-ret));
 }

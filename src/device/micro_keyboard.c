@@ -58,7 +58,7 @@ static void present(struct device *dev)
 
 	if (kbd->waiting)
 		return;
-	device_input_wake(dev, &kbd->input, NULL);
+	device_input_wake(dev, &kbd->input, NULL, NULL);
 	c = device_input_get(dev, &kbd->input);
 	if (c < 0)
 		return;

@@ -10,8 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common.h"
-#include "pace.h"
+#include "serial.h"
 
 /* 3.2, "Summary of registers". */
 enum {
@@ -75,9 +74,6 @@ enum {
 
 enum { FIFO_SIZE = 32 };
 
-/* So many characters in a row are a log: their writes are gathered from then on. */
-#define LOG_SIZE 256U
-
 struct pl011_config {
 	char *id;
 	uint64_t at;
@@ -88,33 +84,16 @@ struct pl011_config {
 struct uart {
 	uint16_t cr, ibrd, imsc, ris;
 	uint8_t rsr, ilpr, fbrd, lcr, ifls, dmacr;
-	bool overrun;		/* the next character that gets in says so */
-	uint16_t rx[FIFO_SIZE]; /* as DR shows it; a ring; without FIFO one entry of it is used */
-	unsigned rx_head, rx_len;
-	bool fresh;		 /* characters came since the guest last looked at any */
-	bool gathered;		 /* the writes of characters */
-	unsigned sent, log_size; /* characters in a row, and how many it takes */
-	int registers, irq;	 /* claims */
-	bool level;
-	struct device_input input;
-	struct device_pace *pace;
-};
-
-/* The pace outlives a reset. */
-struct pl011 {
-	struct uart uart; /* first */
-	struct device_pace pace;
+	bool overrun;	     /* the next character that gets in says so */
+	bool fresh;	     /* characters came since the guest last looked at any */
+	struct serial *line; /* its FIFO's entries are as DR shows them */
 };
 
 static void update(struct device *dev)
 {
 	struct uart *uart = dev->state;
-	bool level = uart->ris & uart->imsc;
 
-	if (level == uart->level)
-		return;
-	uart->level = level;
-	device_irq_set(dev, uart->irq, level);
+	serial_irq_set(uart->line, uart->ris & uart->imsc);
 }
 
 /* ---- Receiver ---------------------------------------------------------------------------- */
@@ -137,7 +116,7 @@ static unsigned rx_trigger(const struct uart *uart)
 
 static void receive(struct uart *uart, uint8_t data, unsigned errors)
 {
-	if (uart->rx_len == rx_size(uart)) {
+	if (uart->line->rx_len == rx_size(uart)) {
 		uart->overrun = true;
 		uart->rsr |= RSR_OE;
 		uart->ris |= INT_OE;
@@ -146,11 +125,10 @@ static void receive(struct uart *uart, uint8_t data, unsigned errors)
 	if (uart->overrun)
 		errors |= RSR_OE;
 	uart->overrun = false;
-	uart->rx[(uart->rx_head + uart->rx_len++) % FIFO_SIZE] =
-		(uint16_t)(data | errors << DR_ERRORS_SHIFT);
+	serial_push(uart->line, (uint16_t)(data | errors << DR_ERRORS_SHIFT));
 	uart->fresh = true;
 	uart->ris |= INT_RT;
-	if (uart->rx_len == rx_trigger(uart))
+	if (uart->line->rx_len == rx_trigger(uart))
 		uart->ris |= INT_RX;
 	if (errors & RSR_FE)
 		uart->ris |= INT_FE;
@@ -169,47 +147,33 @@ static bool takes_interrupts(const struct uart *uart)
 static void pull(struct device *dev)
 {
 	struct uart *uart = dev->state;
+	unsigned room;
 	int c;
 
-	if ((uart->cr & CR_LOOP) || !(uart->cr & CR_RXE) || !device_input_waits(dev, &uart->input))
+	if ((uart->cr & CR_LOOP) || !(uart->cr & CR_RXE))
 		return;
-	if (takes_interrupts(uart) && (uart->rx_len || !device_pace_go(uart->pace)))
-		return;
-	while (uart->rx_len < rx_size(uart) && (c = device_input_get(dev, &uart->input)) >= 0)
+	room = serial_room(uart->line, rx_size(uart), takes_interrupts(uart));
+	while (room-- && (c = serial_get(uart->line)) >= 0)
 		receive(uart, (uint8_t)c, 0);
-}
-
-/* As uart16550.c: never waits for the lock. */
-static bool input_ready(void *arg)
-{
-	struct device *dev = arg;
-
-	if (!device_trylock(dev))
-		return false;
-	pull(dev);
-	update(dev);
-	device_unlock(dev);
-	return true;
 }
 
 static uint16_t read_data(struct device *dev)
 {
 	struct uart *uart = dev->state;
+	struct serial *line = uart->line;
 	uint16_t data = 0;
 
-	device_input_wake(dev, &uart->input, input_ready);
+	serial_wake(line);
 	uart->fresh = false;
-	if (uart->rx_len) {
-		data = uart->rx[uart->rx_head];
-		uart->rx_head = (uart->rx_head + 1) % FIFO_SIZE;
-		uart->rx_len--;
+	if (line->rx_len) {
+		data = serial_pop(line);
 		uart->rsr = (uint8_t)(data >> DR_ERRORS_SHIFT);
-		if (!uart->rx_len && takes_interrupts(uart))
-			device_pace_drained(uart->pace);
+		if (!line->rx_len && takes_interrupts(uart))
+			serial_drained(line);
 	}
-	if (uart->rx_len < rx_trigger(uart))
+	if (line->rx_len < rx_trigger(uart))
 		uart->ris &= (uint16_t)~INT_RX;
-	if (!uart->rx_len)
+	if (!line->rx_len)
 		uart->ris &= (uint16_t)~INT_RT;
 	pull(dev);
 	return data;
@@ -220,10 +184,10 @@ static uint16_t flags(struct device *dev)
 	struct uart *uart = dev->state;
 	uint16_t fr = FR_TXFE, cr = uart->cr;
 
-	device_input_wake(dev, &uart->input, input_ready);
-	if (!uart->rx_len)
+	serial_wake(uart->line);
+	if (!uart->line->rx_len)
 		fr |= FR_RXFE;
-	if (uart->rx_len == rx_size(uart))
+	if (uart->line->rx_len == rx_size(uart))
 		fr |= FR_RXFF;
 	/* In loopback the modem lines come from CR; otherwise somebody is on the line. */
 	if (!(cr & CR_LOOP))
@@ -246,7 +210,6 @@ static void transmit(struct device *dev, uint8_t data)
 {
 	struct uart *uart = dev->state;
 
-	uart->sent++;
 	uart->ris |= INT_TX;
 	if (uart->lcr & LCR_BREAK)
 		; /* the line is held low: nothing gets through */
@@ -256,22 +219,11 @@ static void transmit(struct device *dev, uint8_t data)
 		receive(uart, data, 0);
 }
 
-/* As uart16550.c, which says why: writes of a log are gathered, but not those of a guest that waits
- * for their effect without accessing anything. */
-static void gather(struct device *dev)
+/* Whether the guest may halt until the transmitter has an interrupt, or until it receives what it
+ * sent. */
+static bool waits(const struct uart *uart)
 {
-	struct uart *uart = dev->state;
-	bool waits = (uart->imsc & INT_TX) || (uart->cr & CR_LOOP);
-
-	if (waits)
-		uart->sent = 0;
-	if (uart->gathered ? !waits : uart->sent < uart->log_size)
-		return;
-	if (uart->gathered && uart->log_size < 1U << 30)
-		uart->log_size *= 2;
-	uart->gathered = !uart->gathered;
-	uart->sent = 0;
-	dev->host->coalesce(dev->host, dev, (unsigned)uart->registers, REG_DR, 4, uart->gathered);
+	return (uart->imsc & INT_TX) || (uart->cr & CR_LOOP);
 }
 
 /* CR and LCR_H: the modem lines' changes, a break that loops back, and FIFOs that go. */
@@ -288,7 +240,7 @@ static void write_control(struct device *dev, uint16_t cr, uint8_t lcr)
 	uint16_t lines = flags(dev) & FR_LINES;
 
 	if ((uart->lcr ^ lcr) & LCR_FIFO) {
-		uart->rx_len = 0;
+		uart->line->rx_len = 0;
 		uart->ris &= (uint16_t) ~(INT_RX | INT_RT);
 	}
 	uart->cr = cr & CR_MASK;
@@ -306,7 +258,7 @@ static void write_control(struct device *dev, uint16_t cr, uint8_t lcr)
 static void clear_interrupts(struct uart *uart, uint16_t value)
 {
 	uart->ris &= (uint16_t)~value;
-	if ((value & INT_RT) && uart->fresh && uart->rx_len)
+	if ((value & INT_RT) && uart->fresh && uart->line->rx_len)
 		uart->ris |= INT_RT;
 	uart->fresh = false;
 }
@@ -397,7 +349,7 @@ static void reg_write(struct device *dev, unsigned claim, uint64_t offset, unsig
 	case REG_IMSC:
 		uart->imsc = value & INT_ALL;
 		if (uart->imsc & (INT_RX | INT_RT)) {
-			device_input_wake(dev, &uart->input, input_ready);
+			serial_wake(uart->line);
 			pull(dev);
 		}
 		break;
@@ -410,56 +362,55 @@ static void reg_write(struct device *dev, unsigned claim, uint64_t offset, unsig
 	default:
 		break;
 	}
-	gather(dev);
+	serial_wrote(uart->line, offset == REG_DR, waits(uart));
 	update(dev);
 }
 
 /* ---- Life -------------------------------------------------------------------------------- */
 
-static void reset(struct device *dev)
+static void refill(struct device *dev)
 {
-	struct uart *uart = dev->state;
-
-	if (uart->gathered)
-		dev->host->coalesce(dev->host, dev, (unsigned)uart->registers, REG_DR, 4, false);
-	*uart = (struct uart){
-		.cr = CR_RESET,
-		.ifls = IFLS_RESET,
-		.log_size = LOG_SIZE,
-		.registers = uart->registers,
-		.irq = uart->irq,
-		.level = uart->level,
-		.input = uart->input,
-		.pace = uart->pace,
-	};
 	pull(dev);
 	update(dev);
 }
 
+static void reset(struct device *dev)
+{
+	struct uart *uart = dev->state;
+
+	serial_reset(uart->line);
+	*uart = (struct uart){
+		.cr = CR_RESET,
+		.ifls = IFLS_RESET,
+		.line = uart->line,
+	};
+	refill(dev);
+}
+
 static int create(struct device *dev, struct err *err)
 {
-	struct pl011 *state = calloc(1, sizeof(*state));
+	struct {
+		struct uart uart;
+		struct serial line;
+	} *all = calloc(1, sizeof(*all));
 	struct uart *uart;
 
-	if (!state)
+	if (!all)
 		return err_set(err, ENOMEM, STATUS_OSERR, "%s: out of memory", dev->plan->label);
-	uart = &state->uart;
-	device_pace_init(&state->pace, input_ready, dev);
-	uart->pace = &state->pace;
-	uart->registers = device_claim(dev, "registers");
-	uart->irq = device_claim(dev, "interrupt");
-	device_input_init(dev, &uart->input);
-	dev->state = state;
+	uart = &all->uart;
+	uart->line = &all->line;
+	serial_init(uart->line, dev, device_claim(dev, "registers"), refill);
+	dev->state = uart;
 	reset(dev);
 	return 0;
 }
 
 static void destroy(struct device *dev)
 {
-	struct pl011 *state = dev->state;
+	struct uart *uart = dev->state;
 
-	device_pace_clear(&state->pace);
-	free(state);
+	serial_destroy(uart->line);
+	free(uart);
 }
 
 static const struct option options[] = {

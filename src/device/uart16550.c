@@ -26,9 +26,6 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 #define MSR_DCD	   0x80
 #define MSR_DELTAS 0x0f /* the lines' changes, in the same order, four bits below */
 
-/* So many characters in a row are a log: their writes are gathered from then on. */
-#define LOG_SIZE 256U
-
 struct uart16550_config {
 	char *id;
 	uint32_t port;
@@ -44,8 +41,8 @@ static uint8_t source(const struct uart *uart)
 {
 	if ((uart->ier & IER_RLSI) && uart->errors)
 		return IIR_RLS;
-	if ((uart->ier & IER_RDI) && uart->rx_len)
-		return !uart->fifo || uart->rx_len >= uart->trigger ? IIR_RDA : IIR_TIMEOUT;
+	if ((uart->ier & IER_RDI) && uart->line->rx_len)
+		return !uart->fifo || uart->line->rx_len >= uart->trigger ? IIR_RDA : IIR_TIMEOUT;
 	if ((uart->ier & IER_THRI) && uart->thre_pending)
 		return IIR_THRE;
 	if ((uart->ier & IER_MSI) && (uart->msr & MSR_DELTAS))
@@ -56,12 +53,8 @@ static uint8_t source(const struct uart *uart)
 void uart16550_update(struct device *dev)
 {
 	struct uart *uart = dev->state;
-	bool level = source(uart) != IIR_NONE;
 
-	if (level == uart->level)
-		return;
-	uart->level = level;
-	device_irq_set(dev, uart->irq, level);
+	serial_irq_set(uart->line, source(uart) != IIR_NONE);
 }
 
 /* ---- Transmitter and modem lines --------------------------------------------------------- */
@@ -82,26 +75,11 @@ static void transmit(struct device *dev, uint8_t data)
 	uart->thre_pending = true;
 }
 
-/* An operating system's log is written by a guest that polls LSR, and each byte costs an exit,
- * until the backend gathers the writes: they come out before LSR is read, or any other access. A
- * guest that halts until the transmitter's interrupt, or until it receives what it sent, does not
- * access anything, so it gets no gathered writes. As switching costs about as much as a hundred
- * exits, each time that the guest changes its mind it takes twice as many characters to begin anew.
- */
-static void gather(struct device *dev)
+/* Whether the guest may halt until the transmitter has an interrupt, or until it receives what it
+ * sent. */
+static bool waits(const struct uart *uart)
 {
-	struct uart *uart = dev->state;
-	bool waits = (uart->ier & IER_THRI) || (uart->mcr & MCR_LOOP);
-
-	if (waits)
-		uart->sent = 0;
-	if (uart->gathered ? !waits : uart->sent < uart->log_size)
-		return;
-	if (uart->gathered && uart->log_size < 1U << 30)
-		uart->log_size *= 2;
-	uart->gathered = !uart->gathered;
-	uart->sent = 0;
-	dev->host->coalesce(dev->host, dev, (unsigned)uart->registers, REG_DATA, 1, uart->gathered);
+	return (uart->ier & IER_THRI) || (uart->mcr & MCR_LOOP);
 }
 
 /* MSR bits 4-7: in loopback wired to MCR; otherwise somebody is on the line. */
@@ -204,14 +182,13 @@ static void reg_write(struct device *dev, unsigned claim, uint64_t offset, unsig
 	switch (offset) {
 	case REG_DATA:
 		transmit(dev, byte);
-		uart->sent++;
 		break;
 	case REG_IER:
 		if (byte & ~uart->ier & IER_THRI) /* it is empty: say so */
 			uart->thre_pending = true;
 		uart->ier = byte & IER_MASK;
 		if (uart->ier & IER_RDI)
-			uart16550_wake(dev);
+			serial_wake(uart->line);
 		uart16550_pull(dev);
 		break;
 	case REG_IIR_FCR:
@@ -229,52 +206,49 @@ static void reg_write(struct device *dev, unsigned claim, uint64_t offset, unsig
 	default: /* LSR and MSR: writing is for factory tests */
 		break;
 	}
-	gather(dev);
+	serial_wrote(uart->line, offset == REG_DATA, waits(uart));
 	uart16550_update(dev);
 }
 
 /* ---- Life -------------------------------------------------------------------------------- */
 
+static void refill(struct device *dev)
+{
+	uart16550_pull(dev);
+	uart16550_update(dev);
+}
+
 static void reset(struct device *dev)
 {
 	struct uart *uart = dev->state;
 
-	if (uart->gathered)
-		dev->host->coalesce(dev->host, dev, (unsigned)uart->registers, REG_DATA, 1, false);
+	serial_reset(uart->line);
 	/* Master reset, table I; the divisor, undefined there, stands for 9600 baud. */
 	*uart = (struct uart){
 		.divisor = { 12, 0 },
 		.trigger = 1,
-		.log_size = LOG_SIZE,
-		.registers = uart->registers,
-		.irq = uart->irq,
-		.level = uart->level,
-		.input = uart->input,
-		.pause = uart->pause,
+		.line = uart->line,
 	};
 	uart->msr = modem_lines(uart);
-	uart16550_pull(dev);
-	uart16550_update(dev);
+	refill(dev);
 }
 
 static int create(struct device *dev, struct err *err)
 {
 	struct {
 		struct uart uart;
-		struct loop_timer pause;
+		struct serial line;
 	} *all = calloc(1, sizeof(*all));
 	struct uart *uart;
+	int registers = device_claim(dev, "ports");
 
 	if (!all)
 		return err_set(err, ENOMEM, STATUS_OSERR, "%s: out of memory", dev->plan->label);
 	uart = &all->uart;
-	all->pause = (struct loop_timer){ .fn = uart16550_resume, .arg = dev };
-	uart->pause = &all->pause;
-	uart->registers = device_claim(dev, "ports");
-	if (uart->registers < 0)
-		uart->registers = device_claim(dev, "registers");
-	uart->irq = device_claim(dev, "interrupt");
-	device_input_init(dev, &uart->input);
+	uart->line = &all->line;
+	if (registers < 0)
+		registers = device_claim(dev, "registers");
+	serial_init(uart->line, dev, registers, refill);
 	dev->state = uart;
 	reset(dev);
 	return 0;
@@ -284,7 +258,7 @@ static void destroy(struct device *dev)
 {
 	struct uart *uart = dev->state;
 
-	loop_timer_clear(dev->host->loop, uart->pause);
+	serial_destroy(uart->line);
 	free(uart);
 }
 

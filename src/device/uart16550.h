@@ -2,7 +2,7 @@
 #ifndef DEVICE_UART16550_H
 #define DEVICE_UART16550_H
 
-#include "common.h"
+#include "serial.h"
 
 #define IER_RDI	 0x01 /* received data available */
 #define IER_THRI 0x02 /* transmitter holding register empty */
@@ -39,18 +39,8 @@ struct uart {
 	bool fifo;	   /* FCR bit 0 */
 	uint8_t trigger;   /* characters that raise RDA */
 	bool thre_pending; /* the THRE interrupt's own flag */
-	struct {
-		uint8_t data, errors;
-	} rx[FIFO_SIZE]; /* a ring; without FIFO one entry of it is used */
-	unsigned rx_head, rx_len;
-	bool rts;		 /* the guest has raised RTS: it knows flow control */
-	uint64_t burst, drained; /* when the line last began, and the guest last had read all */
-	bool gathered;		 /* the writes of characters */
-	unsigned sent, log_size; /* characters in a row, and how many it takes */
-	int registers, irq;	 /* claims */
-	bool level;
-	struct device_input input;
-	struct loop_timer *pause; /* of the line; it outlives a reset */
+	bool rts;	   /* the guest has raised RTS: it knows flow control */
+	struct serial *line;
 };
 
 /* Sets the interrupt line as the registers want it. */
@@ -60,17 +50,11 @@ void uart16550_update(struct device *dev);
 void uart16550_receive(struct uart *uart, uint8_t data, uint8_t errors);
 
 /* ... others are taken from the console: to be called when something changed that may have kept
- * them waiting, ... */
+ * them waiting. */
 void uart16550_pull(struct device *dev);
-
-/* ... and when the guest looks for the first time. */
-void uart16550_wake(struct device *dev);
 
 uint8_t uart16550_read_data(struct device *dev);
 uint8_t uart16550_read_lsr(struct device *dev);
 void uart16550_write_fcr(struct device *dev, uint8_t value);
-
-/* The pause is over: of struct loop_timer, arg is the device. */
-void uart16550_resume(void *arg);
 
 #endif

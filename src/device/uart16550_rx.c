@@ -1,127 +1,68 @@
-/* uart16550_rx.c: the receiver of the 16550A, and how fast its line is.
+/* uart16550_rx.c: the receiver of the 16550A.
  *
- * Input waits in the console until the FIFO has room for it, so an overrun happens in loopback
- * alone. The four character times of the receiver's timeout are over at once.
- *
- * A guest that polls gets characters as fast as it reads them. To one that takes interrupts, a line
- * without an end would be a handler without an end: it loops until there is nothing to read, while
- * whoever is to work on what it read waits for the CPU. So such a guest gets a FIFO full when it
- * has emptied the FIFO; and when that has gone on for a millisecond, a pause as long as the burst
- * was. Then half of the time is the guest's own, however slow it is, and a burst ends after one
- * FIFO where reading that takes a millisecond.
+ * An overrun happens in loopback alone: other input waits until the FIFO has room for it. The four
+ * character times of the receiver's timeout are over at once.
  *
  * As a terminal does that obeys RTS, the line waits while MCR has it low; but not for a guest that
  * never raised it.
  */
 #include "uart16550.h"
 
-#define MS 1000000ULL
+#define ERRORS_SHIFT 8 /* in the FIFO, LSR's bits for a character */
 
-/* The longest pause: for guests that are not slow to read, but slow to come. */
-#define PAUSE_MAX (20 * MS)
+static unsigned rx_size(const struct uart *uart)
+{
+	return uart->fifo ? FIFO_SIZE : 1;
+}
 
 /* The errors of a character show in LSR when it comes to the top of the FIFO. */
 static void show_errors(struct uart *uart)
 {
-	if (uart->rx_len)
-		uart->errors |= uart->rx[uart->rx_head].errors;
+	if (uart->line->rx_len)
+		uart->errors |= (uint8_t)(*serial_at(uart->line, 0) >> ERRORS_SHIFT);
 }
 
 void uart16550_receive(struct uart *uart, uint8_t data, uint8_t errors)
 {
-	unsigned size = uart->fifo ? FIFO_SIZE : 1;
+	struct serial *line = uart->line;
 
-	if (uart->rx_len == size) {
+	if (line->rx_len == rx_size(uart)) {
 		uart->errors |= LSR_OE;
 		if (uart->fifo)
 			return; /* this character is lost; without FIFO, the one before */
-		uart->rx_len = 0;
+		line->rx_len = 0;
 	}
-	uart->rx[(uart->rx_head + uart->rx_len) % FIFO_SIZE].data = data;
-	uart->rx[(uart->rx_head + uart->rx_len) % FIFO_SIZE].errors = errors;
-	if (!uart->rx_len++)
+	serial_push(line, (uint16_t)(data | errors << ERRORS_SHIFT));
+	if (line->rx_len == 1)
 		show_errors(uart);
-}
-
-/* Whether the line may bring characters now to a guest that takes interrupts; if only later, it
- * sees to that. A guest that was idle for as long as its last burst has had its pause. */
-static bool may_interrupt(struct device *dev)
-{
-	struct uart *uart = dev->state;
-	uint64_t now = loop_now(), burst = uart->drained - uart->burst;
-
-	if (uart->rx_len)
-		return false;
-	if (burst > PAUSE_MAX)
-		burst = PAUSE_MAX;
-	if (now - uart->drained >= burst) {
-		uart->burst = uart->drained = now;
-		return true;
-	}
-	return burst < MS ||
-	       loop_timer_set(dev->host->loop, uart->pause, uart->drained + burst) != 0;
 }
 
 void uart16550_pull(struct device *dev)
 {
 	struct uart *uart = dev->state;
-	unsigned size = uart->fifo ? FIFO_SIZE : 1;
+	unsigned room;
 	int c;
 
 	/* In loopback the receiver is cut off from the line. */
 	if ((uart->mcr & MCR_LOOP) || (uart->rts && !(uart->mcr & MCR_RTS)))
 		return;
-	if (!device_input_waits(dev, &uart->input))
-		return;
-	if ((uart->ier & IER_RDI) && !may_interrupt(dev))
-		return;
-	while (uart->rx_len < size && (c = device_input_get(dev, &uart->input)) >= 0)
+	room = serial_room(uart->line, rx_size(uart), uart->ier & IER_RDI);
+	while (room-- && (c = serial_get(uart->line)) >= 0)
 		uart16550_receive(uart, (uint8_t)c, 0);
-}
-
-/* The lock may be held by a vCPU that waits for the console's reader. The loop's thread must not
- * wait with it: time limits and the user's commands are there. */
-static bool input_ready(void *arg)
-{
-	struct device *dev = arg;
-
-	if (!device_trylock(dev))
-		return false;
-	uart16550_pull(dev);
-	uart16550_update(dev);
-	device_unlock(dev);
-	return true;
-}
-
-void uart16550_resume(void *arg)
-{
-	struct device *dev = arg;
-	struct uart *uart = dev->state;
-
-	if (!input_ready(dev))
-		loop_timer_set(dev->host->loop, uart->pause, loop_now() + 10 * MS);
-}
-
-void uart16550_wake(struct device *dev)
-{
-	struct uart *uart = dev->state;
-
-	device_input_wake(dev, &uart->input, input_ready);
 }
 
 uint8_t uart16550_read_data(struct device *dev)
 {
 	struct uart *uart = dev->state;
+	struct serial *line = uart->line;
 	uint8_t data = 0;
 
-	uart16550_wake(dev);
-	if (uart->rx_len) {
-		data = uart->rx[uart->rx_head].data;
-		uart->rx_head = (uart->rx_head + 1) % FIFO_SIZE;
-		uart->rx_len--;
+	serial_wake(line);
+	if (line->rx_len) {
+		data = (uint8_t)serial_pop(line);
 		show_errors(uart);
-		if (!uart->rx_len && (uart->ier & IER_RDI)) {
-			uart->drained = loop_now();
+		if (!line->rx_len && (uart->ier & IER_RDI)) {
+			serial_drained(line);
 			/* An edge for the next ones: without FIFO a guest may read one for each. */
 			uart16550_update(dev);
 		}
@@ -133,18 +74,19 @@ uint8_t uart16550_read_data(struct device *dev)
 uint8_t uart16550_read_lsr(struct device *dev)
 {
 	struct uart *uart = dev->state;
+	struct serial *line = uart->line;
 	uint8_t lsr = LSR_IDLE | uart->errors;
 
-	uart16550_wake(dev);
-	if (uart->rx_len)
+	serial_wake(line);
+	if (line->rx_len)
 		lsr |= LSR_DR;
-	for (unsigned i = 0; uart->fifo && i < uart->rx_len; i++) {
-		if (uart->rx[(uart->rx_head + i) % FIFO_SIZE].errors)
+	for (unsigned i = 0; uart->fifo && i < line->rx_len; i++) {
+		if (*serial_at(line, i) >> ERRORS_SHIFT)
 			lsr |= LSR_FIFO;
 	}
 	uart->errors = 0;
-	if (uart->rx_len)
-		uart->rx[uart->rx_head].errors = 0;
+	if (line->rx_len)
+		*serial_at(line, 0) &= 0xff;
 	return lsr;
 }
 
@@ -156,7 +98,7 @@ void uart16550_write_fcr(struct device *dev, uint8_t value)
 
 	/* The other bits count only in a write that has bit 0; changing it empties the FIFOs. */
 	if (enable != uart->fifo || (enable && (value & FCR_CLEAR_RX)))
-		uart->rx_len = 0;
+		uart->line->rx_len = 0;
 	if (enable)
 		uart->trigger = triggers[value >> 6];
 	uart->fifo = enable;
