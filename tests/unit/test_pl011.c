@@ -206,6 +206,23 @@ static void test_slow_handler_gets_a_pause(void **state)
 	assert_false(fake_irq(&fake));
 }
 
+/* But one that comes late, rather than reads slowly, does not wait for as long again. */
+static void test_no_pause_is_longer_than_20_ms(void **state)
+{
+	(void)state;
+	out(LCR_H, FEN);
+	out(IMSC, INT_RX | INT_RT);
+	fake_type("01234567890123456789012345678901x");
+	fake_advance(5000000000);
+	for (unsigned n = 0; n < 32; n++)
+		in(DR);
+	fake_advance(20000000 - 1);
+	assert_false(fake_irq(&fake));
+	fake_advance(1);
+	assert_true(fake_irq(&fake));
+	assert_int_equal(in(DR), 'x');
+}
+
 /* As Linux ends its handler: the character that came in between must not be forgotten. */
 static void test_clearing_loses_no_character(void **state)
 {
@@ -316,6 +333,7 @@ int main(void)
 		TEST(test_every_trigger),
 		TEST(test_long_input_waits_in_the_console),
 		TEST(test_slow_handler_gets_a_pause),
+		TEST(test_no_pause_is_longer_than_20_ms),
 		TEST(test_clearing_loses_no_character),
 		TEST(test_nothing_is_read_with_receiver_off),
 		TEST(test_loopback),
