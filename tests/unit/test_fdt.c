@@ -320,7 +320,7 @@ static void raw_guest_asks_for_a_tree(void **state)
 
 static void own_tree_gets_command_line_and_initrd(void **state)
 {
-	static char own[400];
+	static char own[400] __attribute__((aligned(8))); /* as libfdt wants it */
 	int len;
 
 	(void)state;
@@ -339,7 +339,7 @@ static void own_tree_gets_command_line_and_initrd(void **state)
 static void bad_own_trees_are_refused(void **state)
 {
 	static const char yaml[] = "arch: arm64\nboot: {linux: {kernel: Image, dtb: bad.dtb}}\n";
-	static char big[2 * MIB + 4096], value[2 * MIB - 400];
+	static char big[2 * MIB + 4096] __attribute__((aligned(8))), value[2 * MIB - 400];
 
 	(void)state;
 	put_file("bad.dtb", "dtb", 3);
