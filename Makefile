@@ -101,7 +101,7 @@ help:
 	@echo 'make ARCH=arm64  cross-build bin/vibevmm-arm64; `make deps ARCH=arm64` gets what it takes'
 	@echo 'make lab      what needs a full KVM, on one inside QEMU; ONLY names some cases'
 	@echo 'make bench    speed and size beside a bare KVM program and QEMU'
-	@echo 'make bench-lab  the boot of Linux beside these, counted in instructions inside QEMU'
+	@echo 'make bench-lab  the boot of Linux beside these, counted in instructions inside QEMU; ARCH=arm64'
 	@echo 'make fuzz     libFuzzer on everything that reads foreign bytes; SECONDS=60 for each'
 	@echo 'make lint     clang-format, cppcheck, clang-tidy, include directions'
 	@echo 'make fmt      format the sources'
@@ -257,7 +257,7 @@ bench: deps-bench
 	@PKGS="$(PKGS)" tests/bench/run $(BUILD)
 bench-lab: deps-lab
 	@$(MAKE) --no-print-directory all
-	@tests/bench/lab $(BUILD)
+	@tests/bench/lab $(BUILD) $(ARCH)
 
 # Each target is built twice: with libFuzzer and sanitizers, and as a plain program that gives the
 # inputs found to a build whose time and memory mean something. SECONDS is for each target; ONLY

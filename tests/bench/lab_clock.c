@@ -8,9 +8,10 @@
  * badly, or takes over 10 seconds, has "failed" in place of the numbers. Meant for a machine with
  * one CPU, no other VM, and debugfs at /sys/kernel/debug.
  *
- * KVM counts "fpu_reload" each time KVM_RUN returns: that is an exit to user space. Own memory is
- * what is resident, less mappings that are kept out of core dumps (VmFlags dd) or as large as the
- * guest's RAM.
+ * Exits to user space are, on x86, "fpu_reload", which KVM counts each time that KVM_RUN returns;
+ * and on arm64, "mmio_exit_user" and "signal_exits". Guest page faults are counted on x86 alone:
+ * elsewhere -1. Own memory is what is resident, less mappings that are kept out of core dumps
+ * (VmFlags dd) or as large as the guest's RAM.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -60,6 +61,13 @@ static long counter(const char *name)
 	if (file)
 		fclose(file);
 	return value;
+}
+
+static long exits_to_user(void)
+{
+	long count = counter("fpu_reload");
+
+	return count >= 0 ? count : counter("mmio_exit_user") + counter("signal_exits");
 }
 
 static long own_memory(void)
@@ -139,7 +147,7 @@ int main(int argc, char **argv)
 	if (seen) {
 		kill(pid, SIGSTOP);
 		counts[0] = counter("exits");
-		counts[1] = counter("fpu_reload");
+		counts[1] = exits_to_user();
 		counts[2] = counter("pf_taken");
 		counts[3] = own_memory();
 		kill(pid, SIGCONT);

@@ -13,19 +13,8 @@
  */
 #include <asm/bootparam.h>
 #include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/kvm.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "floor.h"
 
 /* Guest memory: all of it below 3 GiB, so that one slot will do. */
 #define ZERO_PAGE   0x7000
@@ -34,7 +23,6 @@
 #define ACPI	    0xe0000
 #define ACPI_SIZE   0x1000
 #define PREFERRED   0x1000000
-#define HUGE_PAGE   (2UL << 20)
 #define IOAPIC	    0xfec00000
 #define UART	    0x3f8
 #define UART_IRQ    4
@@ -42,50 +30,10 @@
 #define PINS	    24
 #define MAX_ENTRIES 256
 
-static struct {
-	int fd, vcpu;
-	uint8_t *ram;
-	uint64_t size;
-	bool split, coalesce, count;
-	struct kvm_coalesced_mmio_ring *ring;
-	uint32_t ring_slots;
-} vm = { .size = 256 << 20 };
-
+static bool split;
 static unsigned long exits, pio_exits[0x10000], mmio_exits;
 
-static void die(const char *what)
-{
-	perror(what);
-	exit(71);
-}
-
-static int check(int ret, const char *what)
-{
-	if (ret < 0)
-		die(what);
-	return ret;
-}
-
 /* ---- Image --------------------------------------------------------------------------------- */
-
-static int open_image(const char *path, uint64_t *size)
-{
-	int file = check(open(path, O_RDONLY | O_CLOEXEC), path);
-	struct stat st;
-
-	check(fstat(file, &st), path);
-	*size = (uint64_t)st.st_size;
-	return file;
-}
-
-static void load(int file, uint64_t offset, uint64_t gpa, uint64_t len, const char *path)
-{
-	if (gpa > vm.size || len > vm.size - gpa ||
-	    pread(file, vm.ram + gpa, len, (off_t)offset) != (ssize_t)len) {
-		fprintf(stderr, "linux_floor: %s: does not fit, or is short\n", path);
-		exit(65);
-	}
-}
 
 /* Loads the kernel; returns its entry point. */
 static uint64_t load_kernel(const char *path, struct boot_params *zero)
@@ -263,7 +211,7 @@ static void set_irq(bool level)
 		.data = (uint32_t)(pin & 0x7ff),
 	};
 
-	if (!vm.split)
+	if (!split)
 		check(ioctl(vm.fd, KVM_IRQ_LINE, &line), "KVM_IRQ_LINE");
 	else if (level && !(pin >> 16 & 1))
 		check(ioctl(vm.fd, KVM_SIGNAL_MSI, &msi), "KVM_SIGNAL_MSI");
@@ -295,23 +243,6 @@ static struct {
 	uint8_t regs[8], latch[2];
 	bool empty, line; /* an interrupt for "transmitter empty" is due; the line's level */
 } uart;
-
-static char out[4096];
-static size_t out_len;
-
-static void flush(void)
-{
-	if (out_len && write(STDOUT_FILENO, out, out_len) < 0)
-		die("write");
-	out_len = 0;
-}
-
-static void transmit(char c)
-{
-	out[out_len++] = c;
-	if (c == '\n' || out_len == sizeof(out))
-		flush();
-}
 
 static void uart_line(bool level)
 {
@@ -364,7 +295,7 @@ static uint8_t uart_read(unsigned reg)
 
 /* ---- vCPU ---------------------------------------------------------------------------------- */
 
-static void set_cpuid(int kvm)
+static void set_cpuid(void)
 {
 	struct kvm_cpuid2 *cpuid =
 		calloc(1, sizeof(*cpuid) + MAX_ENTRIES * sizeof(struct kvm_cpuid_entry2));
@@ -372,7 +303,7 @@ static void set_cpuid(int kvm)
 	if (!cpuid)
 		die("calloc");
 	cpuid->nent = MAX_ENTRIES;
-	check(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid), "KVM_GET_SUPPORTED_CPUID");
+	check(ioctl(vm.kvm, KVM_GET_SUPPORTED_CPUID, cpuid), "KVM_GET_SUPPORTED_CPUID");
 	for (unsigned i = 0; i < cpuid->nent; i++) {
 		struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
 
@@ -429,14 +360,6 @@ static void pci_access(uint16_t address, bool write, uint8_t *data, unsigned len
 		memcpy(data, bridge + offset, len);
 }
 
-static void drain(void)
-{
-	while (vm.ring && vm.ring->first != vm.ring->last) {
-		uart_write(0, vm.ring->coalesced_mmio[vm.ring->first].data[0]);
-		vm.ring->first = (vm.ring->first + 1) % vm.ring_slots;
-	}
-}
-
 /* False when the guest powered off. */
 static bool port(struct kvm_run *run)
 {
@@ -458,15 +381,16 @@ static bool port(struct kvm_run *run)
 	return true;
 }
 
-static void run_vcpu(struct kvm_run *run)
+static void run_vcpu(void)
 {
+	struct kvm_run *run = vm.run;
+	uint8_t c;
+
 	for (;; exits++) {
-		if (ioctl(vm.vcpu, KVM_RUN, 0) < 0) {
-			if (errno != EINTR && errno != EAGAIN)
-				die("KVM_RUN");
+		if (!enter())
 			continue;
-		}
-		drain();
+		while (gathered(&c))
+			uart_write(0, c);
 		if (run->exit_reason == KVM_EXIT_IO) {
 			if (port(run))
 				continue;
@@ -497,80 +421,57 @@ static void report(void)
 
 /* ---- Machine ------------------------------------------------------------------------------- */
 
-static void make_vm(int kvm)
+static void make_irqchip(void)
 {
-	uint64_t identity_map = 0xfffbc000;
-	struct kvm_userspace_memory_region slot = { .memory_size = vm.size };
-	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { PINS } };
-	struct kvm_coalesced_mmio_zone zone = { .addr = UART, .size = 1, .pio = 1 };
-	uint8_t *map = mmap(NULL, vm.size + HUGE_PAGE, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { PINS } };
 
-	if (map == MAP_FAILED)
-		die("mmap");
-	vm.ram = map + (-(uintptr_t)map & (HUGE_PAGE - 1));
-	madvise(vm.ram, vm.size, MADV_HUGEPAGE);
-	slot.userspace_addr = (uintptr_t)vm.ram;
-
-	vm.fd = check(ioctl(kvm, KVM_CREATE_VM, 0), "KVM_CREATE_VM");
-	check(ioctl(vm.fd, KVM_SET_TSS_ADDR, 0xfffbd000UL), "KVM_SET_TSS_ADDR");
-	check(ioctl(vm.fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map), "KVM_SET_IDENTITY_MAP_ADDR");
-	check(ioctl(vm.fd, KVM_SET_USER_MEMORY_REGION, &slot), "KVM_SET_USER_MEMORY_REGION");
-	if (vm.split)
-		check(ioctl(vm.fd, KVM_ENABLE_CAP, &split), "KVM_CAP_SPLIT_IRQCHIP");
+	if (split)
+		check(ioctl(vm.fd, KVM_ENABLE_CAP, &cap), "KVM_CAP_SPLIT_IRQCHIP");
 	else
 		check(ioctl(vm.fd, KVM_CREATE_IRQCHIP, 0), "KVM_CREATE_IRQCHIP");
 	for (unsigned i = 0; i < PINS; i++)
 		ioapic.pins[i] = 1 << 16; /* masked */
-	if (vm.coalesce)
-		check(ioctl(vm.fd, KVM_REGISTER_COALESCED_MMIO, &zone), "coalesced PIO");
-	vm.vcpu = check(ioctl(vm.fd, KVM_CREATE_VCPU, 0), "KVM_CREATE_VCPU");
 }
 
 int main(int argc, char **argv)
 {
+	uint64_t entry, identity_map = 0xfffbc000;
 	struct boot_params *zero;
-	struct kvm_run *run;
-	int opt, kvm, size, page;
-	uint64_t entry;
+	bool gather = false, count = false;
+	int opt;
 
 	while ((opt = getopt(argc, argv, "m:i:cx")) != -1) {
 		if (opt == 'm')
 			vm.size = (uint64_t)atoi(optarg) << 20;
 		else if (opt == 'i')
-			vm.split = !strcmp(optarg, "split");
+			split = !strcmp(optarg, "split");
 		else if (opt == 'c')
-			vm.coalesce = true;
+			gather = true;
 		else if (opt == 'x')
-			vm.count = true;
+			count = true;
 		else
 			goto usage;
 	}
 	if (optind + 3 != argc || vm.size < 64 << 20 || vm.size > 3ULL << 30)
 		goto usage;
 
-	kvm = check(open("/dev/kvm", O_RDWR | O_CLOEXEC), "/dev/kvm");
-	make_vm(kvm);
-	size = check(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE");
-	run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vm.vcpu, 0);
-	if (run == MAP_FAILED)
-		die("mmap");
-	if (vm.coalesce) {
-		page = check(ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO), "coalesced");
-		vm.ring = (void *)((char *)run + page * getpagesize());
-		vm.ring_slots = (uint32_t)(((size_t)getpagesize() - sizeof(*vm.ring)) /
-					   sizeof(vm.ring->coalesced_mmio[0]));
-	}
-	set_cpuid(kvm);
+	make_vm();
+	check(ioctl(vm.fd, KVM_SET_TSS_ADDR, 0xfffbd000UL), "KVM_SET_TSS_ADDR");
+	check(ioctl(vm.fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map), "KVM_SET_IDENTITY_MAP_ADDR");
+	make_irqchip();
+	make_vcpu();
+	if (gather)
+		coalesce(UART, 1, true);
+	set_cpuid();
 	zero = (void *)(vm.ram + ZERO_PAGE);
 	entry = load_kernel(argv[optind], zero);
 	load_initrd(argv[optind + 1], zero);
 	write_zero_page(zero, argv[optind + 2]);
 	write_acpi();
 	set_entry(entry);
-	run_vcpu(run);
+	run_vcpu();
 	flush();
-	if (vm.count)
+	if (count)
 		report();
 	_exit(0);
 usage:
