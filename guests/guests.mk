@@ -26,6 +26,7 @@ LD_FLAGS.multiboot-elf := -m elf_i386
 # Flat ones that are not linked at 0x1000.
 LOAD.multiboot-flat := 0x100000
 LOAD.firmware       := 0x0
+LOAD.board          := 0x0
 LOAD.bzimage        := 0x0
 
 # $(call guest_rules,ARCH,CROSS PREFIX): a guest's stem is its NAME.

@@ -204,9 +204,9 @@ struct mark plan_mark(const struct plan *plan, const char *path);
 bool plan_boot_fixed(struct plan *plan, struct diags *diags, const char *name, uint64_t start,
 		     uint64_t size, struct mark mark);
 
-/* Puts a ROM with that file in it at [at, at + size), size a multiple of 4 KiB. Reports to diags,
- * at mark, if the backend has no ROM or something is there already; true if it is in the plan. The
- * file's name must outlive the plan. */
+/* Puts a ROM with that file of size bytes in it at `at`, a multiple of 4 KiB; it is as large as the
+ * file, rounded up to 4 KiB. Reports to diags, at mark, if the backend has no ROM or something is
+ * there already; true if it is in the plan. The file's name must outlive the plan. */
 bool plan_boot_rom(struct plan *plan, struct diags *diags, const char *name, uint64_t at,
 		   uint64_t size, const char *file, struct mark mark);
 

@@ -69,7 +69,9 @@ static void choose_gic(struct plan *plan, struct diags *diags)
 	if (!(have & (v3 ? HV_CAP_GICV3 : HV_CAP_GICV2))) {
 		diag_error(diags, plan_mark(plan, "platform.gic"), "backend '%s' has no %s",
 			   plan->backend_name, hv_cap_name(v3 ? HV_CAP_GICV3 : HV_CAP_GICV2));
-		diag_help(diags, "`gic: auto` takes what it has");
+		if (have)
+			diag_help(diags, "it has a %s, which `gic: auto` takes",
+				  hv_cap_name(v3 ? HV_CAP_GICV2 : HV_CAP_GICV3));
 		return;
 	}
 	plan->gic = (struct hv_gic_config){

@@ -37,11 +37,9 @@ static int read_own(const struct plan *plan, void **tree, size_t *len, struct di
 	if (ret)
 		return ret;
 	if (image.size > FDT_TREE_MAX) {
-		char size[24];
-
 		ret = -E2BIG;
-		diag_error(diags, mark, "device tree '%s' has %s; at most 2M are possible", path,
-			   config_size_text(image.size, size, sizeof(size)));
+		diag_error(diags, mark, "device tree '%s' has %llu bytes; at most 2M are possible",
+			   path, (unsigned long long)image.size);
 		goto out;
 	}
 	bytes = malloc(image.size);

@@ -1,120 +1,97 @@
-/* firmware.c: boot format `firmware`: a ROM that the processor starts in, as after power-on.
- *
- * The image ends at 4 GiB, where the reset vector is (SDM Vol. 3A, 9.1.4), 16 bytes below the end.
- * A PC's chipset shows the last 128 KiB of that ROM below 1 MiB as well, since the first far jump
- * of most firmware leads there. Here they are copied into RAM, so that firmware finds them writable
- * without a chipset of which it would ask that first; an image below 128 KiB is copied to the end
- * of that range. Where a memory map has no RAM at 0xe0000, there is no copy.
- */
+/* firmware.c: boot format `firmware`: a ROM that the processor starts in, as after power-on. */
 #include <stdlib.h>
 
 #include <vibevmm/boot.h>
 #include <vibevmm/bytes.h>
-#include <vibevmm/image.h>
-#include <vibevmm/plan.h>
 
+#include "firmware.h"
 #include "identify.h"
-
-#define ROM_END	     (1ULL << 32)
-#define ROM_MAX	     (16ULL << 20) /* the layout's space for ROMs */
-#define COPY_END     (1ULL << 20)
-#define COPY_MAX     (128ULL << 10)
-#define RESET_VECTOR (ROM_END - 16)
-#define PAGE	     4096ULL
+#include "kernel.h"
 
 struct firmware_config {
 	char *file;
+	char *dtb;
+	uint64_t dtb_at;
 };
 
 static const struct option options[] = {
 	OPTION(struct firmware_config, file, OPTION_PATH, .required = true,
-	       .doc = "The ROM's image, a multiple of 4K, at most 16M; it ends at 4 GiB, with the "
-		      "reset vector 16 bytes below, and RAM at 0xe0000 gets a copy of its last "
-		      "128K"),
+	       .doc = "The ROM's image. On x86_64 a multiple of 4K, at most 16M; it ends at 4 GiB, "
+		      "with the reset vector 16 bytes below, and RAM at 0xe0000 gets a copy of its "
+		      "last 128K. On arm64 at most 64M; it begins at 0, where the processor "
+		      "starts"),
+	OPTION(struct firmware_config, dtb, OPTION_PATH, .arches = ARCH_ARM64,
+	       .doc = "A device tree of yours, in the place of the one that is made for this VM"),
+	OPTION(struct firmware_config, dtb_at, OPTION_ADDR, .arches = ARCH_ARM64, .align = 8,
+	       .doc = "Where the device tree lies, whose address is in x0; the start of RAM at "
+		      "0x40000000 if not given"),
 	{ 0 },
 };
 
-struct notes {
-	uint64_t size;
-	uint64_t copied; /* the last so many bytes are below 1 MiB too; 0: there is no RAM */
-};
+static const struct firmware_arch *const arches[] = { &firmware_x86_64, &firmware_arm64 };
 
-static void report_size(const char *file, uint64_t size, struct mark mark, struct diags *diags)
+static bool check_size(const struct firmware_notes *notes, struct diags *diags)
 {
-	char text[24];
+	char max[24];
 
-	if (size > ROM_MAX) {
-		diag_error(diags, mark,
-			   "firmware '%s' has %s, more than the 16M that fit below "
-			   "4 GiB",
-			   file, config_size_text(size, text, sizeof(text)));
-		diag_help(diags, "is it a disk image? firmware is the ROM that the processor "
-				 "starts in");
-		return;
-	}
-	diag_error(diags, mark, "firmware '%s' has %llu bytes; it must be a multiple of 4K", file,
-		   (unsigned long long)size);
-	diag_help(diags,
-		  "the reset vector is in its last 16 bytes: put %llu bytes before its first one",
-		  (unsigned long long)(PAGE - size % PAGE));
+	if (notes->size <= notes->arch->max)
+		return true;
+	diag_error(diags, notes->mark, "firmware '%s' has %llu bytes, more than the %s that fit %s",
+		   notes->file, (unsigned long long)notes->size,
+		   config_size_text(notes->arch->max, max, sizeof(max)), notes->arch->place);
+	diag_help(diags, "is it a disk image? firmware is the ROM that the processor starts in");
+	return false;
 }
 
 static void firmware_plan(struct plan *plan, const struct config_choice *boot, struct diags *diags)
 {
 	const struct firmware_config *config = boot->options;
 	struct mark mark = node_get(boot->node, "file")->mark;
+	const struct firmware_arch *arch = NULL;
+	struct firmware_notes *notes;
 	struct identity identity;
-	struct notes *notes;
 	struct image image;
-	uint64_t copied;
 
-	if (image_open(&image, config->file, mark, diags))
+	for (size_t i = 0; i < ARRAY_SIZE(arches) && !arch; i++) {
+		if (arches[i]->arch == plan->arch->arch)
+			arch = arches[i];
+	}
+	if (!arch || image_open(&image, config->file, mark, diags))
 		return;
 	identity = identify_image(&image);
 	image_close(&image);
-	if (image.size > ROM_MAX || image.size % PAGE) {
-		report_size(config->file, image.size, mark, diags);
-		return;
-	}
-	if (identity.name && !identity.flat) {
-		diag_warning(diags, mark, "firmware '%s' is %s; the ROM holds it as it is",
-			     config->file, identity.name);
-		identify_help(plan, &identity, diags);
-	}
 	notes = calloc(1, sizeof(*notes));
 	if (!notes) {
 		diag_error(diags, MARK_NONE, "out of memory");
 		return;
 	}
+	*notes = (struct firmware_notes){
+		.arch = arch, .file = config->file, .mark = mark, .size = image.size
+	};
 	plan->boot_private = notes;
-	notes->size = image.size;
-	if (!plan_boot_rom(plan, diags, "firmware", ROM_END - image.size, image.size, config->file,
-			   mark))
+	if (!check_size(notes, diags))
 		return;
-	copied = image.size < COPY_MAX ? image.size : COPY_MAX;
-	if (plan_region_at(plan, SPACE_MEM, 1U << REGION_RAM, COPY_END - copied)) {
-		if (!plan_boot_fixed(plan, diags, "firmware's copy", COPY_END - copied, copied,
-				     mark))
-			return;
-		notes->copied = copied;
+	if (identity.name && !identity.flat) {
+		diag_warning(diags, mark, "firmware '%s' is %s; the ROM holds it as it is",
+			     config->file, identity.name);
+		identify_help(plan, &identity, diags);
 	}
-	plan_set_entry(plan, diags, ENTRY_RESET, RESET_VECTOR, mark);
+	kernel_plan_dtb(plan, boot, config->dtb, config->dtb_at);
+	arch->plan(plan, notes, diags);
 }
 
-/* The ROM is filled with all others when memory is made. */
 static int firmware_load(const struct plan *plan, const struct config_choice *boot,
 			 struct memory *memory, struct err *err)
 {
-	const struct firmware_config *config = boot->options;
-	const struct notes *notes = plan->boot_private;
+	const struct firmware_notes *notes = plan->boot_private;
 	struct image image;
-	int ret = image_reopen(&image, config->file, notes->size, err);
+	int ret = image_reopen(&image, notes->file, notes->size, err);
 
+	(void)boot;
 	if (ret)
 		return ret;
-	if (notes->copied)
-		ret = image_load(&image, notes->size - notes->copied, memory,
-				 COPY_END - notes->copied, notes->copied, err);
+	if (notes->arch->load)
+		ret = notes->arch->load(notes, &image, memory, err);
 	image_close(&image);
 	return ret;
 }
@@ -122,11 +99,12 @@ static int firmware_load(const struct plan *plan, const struct config_choice *bo
 const struct boot_row boot_firmware = {
 	.type = {
 		.name = "firmware",
-		.doc = "A ROM below 4 GiB that the processor starts in, as after power-on",
+		.doc = "A ROM that the processor starts in, as after power-on: below 4 GiB on "
+		       "x86_64, at 0 on arm64",
 		.options = options,
 		.size = sizeof(struct firmware_config),
 	},
-	.arches = ARCH_X86_64,
+	.arches = ARCH_ANY,
 	.interrupts = true,
 	.plan = firmware_plan,
 	.load = firmware_load,

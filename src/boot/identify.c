@@ -20,72 +20,95 @@ static const struct row {
 	struct identity identity;
 } rows[] = {
 	/* System V ABI, chapter 4, "ELF Header". */
-	{ 0, MAGIC("\177ELF"), { "an ELF file", NULL, "elf", false } },
+	{ 0, MAGIC("\177ELF"), { "an ELF file", NULL, "elf", false, 0 } },
 
 	/* Kernels. Linux, Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header";
 	 * arch/arm64/booting.rst, 4; arch/riscv/boot-image-header.rst; the magic numbers in
 	 * arch/arm/boot/compressed/head.S and drivers/firmware/efi/libstub/zboot-header.S. */
-	{ 0x202, MAGIC("HdrS"), { "a Linux kernel for x86 (bzImage)", NULL, "linux", false } },
-	{ 56, MAGIC("ARM\x64"), { "a Linux kernel for arm64 (Image)", NULL, "linux", true } },
-	{ 56, MAGIC("RSC\x05"), { "a Linux kernel for RISC-V (Image)", NULL, NULL, true } },
+	{ 0x202,
+	  MAGIC("HdrS"),
+	  { "a Linux kernel for x86 (bzImage)", NULL, "linux", false, ARCH_X86_64 } },
+	{ 56,
+	  MAGIC("ARM\x64"),
+	  { "a Linux kernel for arm64 (Image)", NULL, "linux", true, ARCH_ARM64 } },
+	{ 56, MAGIC("RSC\x05"), { "a Linux kernel for RISC-V (Image)", NULL, NULL, true, 0 } },
 	{ 36,
 	  MAGIC("\x18\x28\x6f\x01"),
-	  { "a Linux kernel for 32-bit Arm (zImage)", NULL, NULL, true } },
+	  { "a Linux kernel for 32-bit Arm (zImage)", NULL, NULL, true, 0 } },
 	{ 4,
 	  MAGIC("zimg"),
 	  { "a compressed Linux kernel in an EFI program", "unpack the kernel that is in it", NULL,
-	    false } },
+	    false, 0 } },
 	/* U-Boot, include/image.h, "legacy format image header" (IH_MAGIC). */
 	{ 0,
 	  MAGIC("\x27\x05\x19\x56"),
-	  { "a U-Boot image (uImage)", "take out what it wraps: `dumpimage`", NULL, false } },
+	  { "a U-Boot image (uImage)", "take out what it wraps: `dumpimage`", NULL, false, 0 } },
 
 	/* Compressed files: RFC 1952, 2.3.1; The .xz File Format, 2.1.1.1; RFC 8878, 3.1.1; LZ4
 	 * Frame Format Description, "General Structure" and "Legacy frame". bzip2 has no
 	 * specification; it begins with "BZh", a level, and pi. */
-	{ 0, MAGIC("\x1f\x8b"), { "a gzip file", "unpack it: `gzip -d`", NULL, false } },
-	{ 0, MAGIC("\xfd\x37zXZ\0"), { "an xz file", "unpack it: `xz -d`", NULL, false } },
-	{ 0, MAGIC("\x28\xb5\x2f\xfd"), { "a zstd file", "unpack it: `zstd -d`", NULL, false } },
-	{ 0, MAGIC("\x04\x22\x4d\x18"), { "an lz4 file", "unpack it: `lz4 -d`", NULL, false } },
-	{ 0, MAGIC("\x02\x21\x4c\x18"), { "an lz4 file", "unpack it: `lz4 -d`", NULL, false } },
-	{ 4, MAGIC("1AY&SY"), { "a bzip2 file", "unpack it: `bzip2 -d`", NULL, false } },
+	{ 0, MAGIC("\x1f\x8b"), { "a gzip file", "unpack it: `gzip -d`", NULL, false, 0 } },
+	{ 0, MAGIC("\xfd\x37zXZ\0"), { "an xz file", "unpack it: `xz -d`", NULL, false, 0 } },
+	{ 0, MAGIC("\x28\xb5\x2f\xfd"), { "a zstd file", "unpack it: `zstd -d`", NULL, false, 0 } },
+	{ 0, MAGIC("\x04\x22\x4d\x18"), { "an lz4 file", "unpack it: `lz4 -d`", NULL, false, 0 } },
+	{ 0, MAGIC("\x02\x21\x4c\x18"), { "an lz4 file", "unpack it: `lz4 -d`", NULL, false, 0 } },
+	{ 4, MAGIC("1AY&SY"), { "a bzip2 file", "unpack it: `bzip2 -d`", NULL, false, 0 } },
 	/* .ZIP File Format Specification, 4.3.7; POSIX.1 pax, "ustar Interchange Format". */
-	{ 0, MAGIC("PK\3\4"), { "a zip archive", "unpack it: `unzip`", NULL, false } },
-	{ 257, MAGIC("ustar"), { "a tar archive", "unpack it: `tar -x`", NULL, false } },
+	{ 0, MAGIC("PK\3\4"), { "a zip archive", "unpack it: `unzip`", NULL, false, 0 } },
+	{ 257, MAGIC("ustar"), { "a tar archive", "unpack it: `tar -x`", NULL, false, 0 } },
 	/* Linux, Documentation/driver-api/early-userspace/buffer-format.rst; ar(5). */
-	{ 0, MAGIC("070701"), { "a cpio archive (an initrd?)", NULL, NULL, false } },
-	{ 0, MAGIC("070702"), { "a cpio archive (an initrd?)", NULL, NULL, false } },
-	{ 0, MAGIC("!<arch>\n"), { "an archive of object files", "link it", NULL, false } },
+	{ 0, MAGIC("070701"), { "a cpio archive (an initrd?)", NULL, NULL, false, 0 } },
+	{ 0, MAGIC("070702"), { "a cpio archive (an initrd?)", NULL, NULL, false, 0 } },
+	{ 0, MAGIC("!<arch>\n"), { "an archive of object files", "link it", NULL, false, 0 } },
 
 	/* Disks: QEMU, docs/interop/qcow2.txt, "Header"; VMware Virtual Disk Format 1.1, "Hosted
 	 * Sparse Extent Header"; [MS-VHDX] 2.2.1; Virtual Hard Disk Image Format, "Hard Disk
 	 * Footer"; ECMA-119, 8.1.2. */
-	{ 0, MAGIC("QFI\xfb"), { "a qcow2 disk image", disk_help, NULL, false } },
-	{ 0, MAGIC("KDMV"), { "a VMDK disk image", disk_help, NULL, false } },
-	{ 0, MAGIC("vhdxfile"), { "a VHDX disk image", disk_help, NULL, false } },
-	{ 0, MAGIC("conectix"), { "a VHD disk image", disk_help, NULL, false } },
-	{ 0x8001, MAGIC("CD001"), { "a CD image (ISO 9660)", disk_help, NULL, false } },
+	{ 0, MAGIC("QFI\xfb"), { "a qcow2 disk image", disk_help, NULL, false, 0 } },
+	{ 0, MAGIC("KDMV"), { "a VMDK disk image", disk_help, NULL, false, 0 } },
+	{ 0, MAGIC("vhdxfile"), { "a VHDX disk image", disk_help, NULL, false, 0 } },
+	{ 0, MAGIC("conectix"), { "a VHD disk image", disk_help, NULL, false, 0 } },
+	{ 0x8001, MAGIC("CD001"), { "a CD image (ISO 9660)", disk_help, NULL, false, 0 } },
 	/* UEFI Specification, 5.3.2. */
-	{ 512, MAGIC("EFI PART"), { "a disk image with a GPT", disk_help, NULL, true } },
+	{ 512, MAGIC("EFI PART"), { "a disk image with a GPT", disk_help, NULL, true, 0 } },
 	/* Linux, Documentation/filesystems/ext4, "Super Block": s_magic, at 0x38 of 1024; and
 	 * include/uapi/linux/magic.h. */
-	{ 1080, MAGIC("\x53\xef"), { "an ext2, ext3 or ext4 filesystem", disk_help, NULL, true } },
-	{ 0, MAGIC("hsqs"), { "a squashfs filesystem", disk_help, NULL, false } },
+	{ 1080,
+	  MAGIC("\x53\xef"),
+	  { "an ext2, ext3 or ext4 filesystem", disk_help, NULL, true, 0 } },
+	{ 0, MAGIC("hsqs"), { "a squashfs filesystem", disk_help, NULL, false, 0 } },
 
 	/* Devicetree Specification, 5.2. */
-	{ 0, MAGIC("\xd0\x0d\xfe\xed"), { "a device tree (DTB)", NULL, NULL, false } },
+	{ 0, MAGIC("\xd0\x0d\xfe\xed"), { "a device tree (DTB)", NULL, NULL, false, 0 } },
 	/* mach-o/loader.h, MH_MAGIC_64 on a little-endian machine. */
 	{ 0,
 	  MAGIC("\xcf\xfa\xed\xfe"),
-	  { "a Mach-O file", "link it as an ELF executable: `ld.lld`", NULL, false } },
+	  { "a Mach-O file", "link it as an ELF executable: `ld.lld`", NULL, false, 0 } },
 
 	/* Texts. https://git-lfs.github.com/spec/v1 */
 	{ 0,
 	  MAGIC("version https://git-lfs.github.com/"),
-	  { "a Git LFS pointer, not the file itself", "fetch the file: `git lfs pull`", NULL,
-	    false } },
-	{ 0, MAGIC("#!"), { "a script", NULL, NULL, false } },
+	  { "a Git LFS pointer, not the file itself", "fetch the file: `git lfs pull`", NULL, false,
+	    0 } },
+	{ 0, MAGIC("#!"), { "a script", NULL, NULL, false, 0 } },
 };
+
+/* System V ABI, chapter 4, "ELF Header": e_machine, of files whose bytes are in our order. A 32-bit
+ * PC's is for x86_64 as well. */
+static enum arch elf_arch(const uint8_t *head, size_t len)
+{
+	if (len < 20 || head[5] != 1)
+		return 0;
+	switch (bytes_get16(head + 18)) {
+	case 3:
+	case 62:
+		return ARCH_X86_64;
+	case 183:
+		return ARCH_ARM64;
+	default:
+		return 0;
+	}
+}
 
 /* PE Format, "MS-DOS Stub" and "COFF File Header". */
 static bool identify_pe(const uint8_t *head, size_t len, struct identity *identity)
@@ -158,9 +181,13 @@ struct identity identify(const void *data, size_t len)
 	struct identity identity;
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (bytes_inside(rows[i].at, rows[i].len, 0, len) &&
-		    !memcmp(head + rows[i].at, rows[i].magic, rows[i].len))
-			return rows[i].identity;
+		if (!bytes_inside(rows[i].at, rows[i].len, 0, len) ||
+		    memcmp(head + rows[i].at, rows[i].magic, rows[i].len) != 0)
+			continue;
+		identity = rows[i].identity;
+		if (identity.format && !strcmp(identity.format, "elf"))
+			identity.arch = elf_arch(head, len);
+		return identity;
 	}
 	if (identify_pe(head, len, &identity))
 		return identity;
@@ -190,6 +217,11 @@ bool identify_help(const struct plan *plan, const struct identity *identity, str
 {
 	const struct registry *registry = plan->registry;
 
+	if (identity->arch && identity->arch != plan->arch->arch) {
+		diag_help(diags, "it is for %s, and this VM is %s", hv_arch_name(identity->arch),
+			  hv_arch_name(plan->arch->arch));
+		return true;
+	}
 	for (size_t i = 0; identity->format && i < registry->n_boots; i++) {
 		if (strcmp(registry->boots[i]->type.name, identity->format) != 0)
 			continue;

@@ -19,6 +19,7 @@ struct identity {
 	const char *help;   /* what to do with it, or NULL */
 	const char *format; /* the boot format that takes it, or NULL */
 	bool flat;	    /* a processor may well start at its first byte */
+	enum arch arch;	    /* whose processor; 0: any, or unknown */
 };
 
 /* head: the first len bytes of the file, IDENTIFY_HEAD of them or all there are. */

@@ -132,8 +132,14 @@ static void plan_image(struct plan *plan, struct arm64_notes *notes, const struc
 	good = kernel_check_cmdline(extras, CMDLINE_MAX,
 				    "that is Linux's limit on arm64 (COMMAND_LINE_SIZE)", diags);
 	if (!plan_boot_place(plan, diags, "kernel", image.text_offset + image.room, SLOT, 0,
-			     UINT64_MAX, false, notes->common.mark, &base) ||
-	    !kernel_plan_initrd(plan, extras, (base & ~(GIB - 1)) + WINDOW - 1, 0, diags) || !good)
+			     UINT64_MAX, false, notes->common.mark, &base)) {
+		if (!plan->memory_bad)
+			diag_help(diags,
+				  "its header (image_size) asks for that; the file has %llu bytes",
+				  (unsigned long long)file->size);
+		return;
+	}
+	if (!kernel_plan_initrd(plan, extras, (base & ~(GIB - 1)) + WINDOW - 1, 0, diags) || !good)
 		return;
 	notes->load = base + image.text_offset;
 	notes->size = file->size;

@@ -121,10 +121,11 @@ bool plan_boot_fixed(struct plan *plan, struct diags *diags, const char *name, u
 bool plan_boot_rom(struct plan *plan, struct diags *diags, const char *name, uint64_t at,
 		   uint64_t size, const char *file, struct mark mark)
 {
+	uint64_t room = (size + PLAN_PAGE - 1) & ~(PLAN_PAGE - 1);
 	struct plan_region rom = { .space = SPACE_MEM,
 				   .kind = REGION_ROM,
 				   .start = at,
-				   .last = at + size - 1,
+				   .last = at + room - 1,
 				   .device = -1,
 				   .mark = mark,
 				   .fixed = true,
@@ -132,7 +133,7 @@ bool plan_boot_rom(struct plan *plan, struct diags *diags, const char *name, uin
 				   .file_size = size };
 	char text[PLAN_TEXT], other[PLAN_TEXT];
 
-	assert(size && size % PLAN_PAGE == 0 && at % PLAN_PAGE == 0 && rom.last > at);
+	assert(size && room >= size && at % PLAN_PAGE == 0 && rom.last > at);
 	snprintf(rom.owner, sizeof(rom.owner), "%s", name);
 	if (!(plan->caps.caps & HV_CAP_READONLY_MEM)) {
 		diag_error(diags, mark, "backend '%s' has no %s, which %s needs",
