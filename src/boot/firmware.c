@@ -16,10 +16,10 @@ struct firmware_config {
 
 static const struct option options[] = {
 	OPTION(struct firmware_config, file, OPTION_PATH, .required = true,
-	       .doc = "The ROM's image. On x86_64 a multiple of 4K, at most 16M; it ends at 4 GiB, "
-		      "with the reset vector 16 bytes below, and RAM at 0xe0000 gets a copy of its "
-		      "last 128K. On arm64 at most 64M; it begins at 0, where the processor "
-		      "starts"),
+	       .doc = "The ROM's image: on x86_64 a multiple of 4K, at most 16M, which ends at "
+		      "4 GiB, with the reset vector 16 bytes below, and whose last 128K are copied "
+		      "to RAM at 0xe0000; on arm64 at most 64M, which begin at 0, where the "
+		      "processor starts"),
 	OPTION(struct firmware_config, dtb, OPTION_PATH, .arches = ARCH_ARM64,
 	       .doc = "A device tree of yours, in the place of the one that is made for this VM"),
 	OPTION(struct firmware_config, dtb_at, OPTION_ADDR, .arches = ARCH_ARM64, .align = 8,
