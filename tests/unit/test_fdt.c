@@ -15,56 +15,31 @@
 #include <vibevmm/machine.h>
 #include <vibevmm/plan.h>
 
+#include "plan_helpers.h"
+
 #define MIB (1ULL << 20)
 
 static char dir[] = "/tmp/test_fdt.XXXXXX";
 
-static struct {
-	struct diags *diags;
-	struct config *config;
-	struct plan *plan;
-	struct memory *memory;
-	char *said;
-	const void *tree; /* in guest memory */
-} got;
+static struct planned got;
+static struct memory *memory;
+static const void *tree; /* in guest memory */
 
 static int teardown(void **state)
 {
 	(void)state;
-	memory_free(got.memory);
-	plan_free(got.plan);
-	config_free(got.config);
-	diags_free(got.diags);
-	free(got.said);
-	memset(&got, 0, sizeof(got));
+	memory_free(memory);
+	memory = NULL;
+	planned_free(&got);
 	return 0;
-}
-
-static void put_file(const char *name, const void *data, size_t size)
-{
-	FILE *f = fopen(name, "w");
-
-	assert_non_null(f);
-	assert_int_equal(fwrite(data, 1, size, f), size);
-	assert_int_equal(fclose(f), 0);
 }
 
 /* Plans the config; the number of errors. */
 static size_t plan(const char *yaml)
 {
-	struct config_request request = { .path = "vm.yaml" };
-	size_t len;
-	FILE *f;
-
 	teardown(NULL);
 	put_file("vm.yaml", yaml, strlen(yaml));
-	got.diags = diags_new();
-	machine_plan(&request, false, got.diags, &got.config, &got.plan);
-	f = open_memstream(&got.said, &len);
-	assert_non_null(f);
-	diags_print(got.diags, f, DIAG_TEXT, false);
-	fclose(f);
-	return diags_errors(got.diags);
+	return planned_make(&got);
 }
 
 /* Plans it, and puts its tree where the guest finds it. */
@@ -76,35 +51,34 @@ static void make(const char *yaml)
 	if (plan(yaml))
 		fail_msg("%s", got.said);
 	p = got.plan;
-	got.memory = memory_new();
+	memory = memory_new();
 	for (size_t i = 0; i < p->n_regions; i++) {
 		const struct plan_region *r = &p->regions[i];
 
 		if (r->space == SPACE_MEM && r->kind == REGION_RAM)
 			assert_int_equal(
-				memory_add(got.memory, r->start, r->last - r->start + 1, 0, &err),
-				0);
+				memory_add(memory, r->start, r->last - r->start + 1, 0, &err), 0);
 	}
 	assert_true(p->tables.wanted);
 	assert_non_null(p->tables.private);
-	assert_int_equal(p->arch->write_tables(p, got.memory, &err), 0);
-	got.tree = memory_ptr(got.memory, p->entry.x0, 4096, false);
-	assert_non_null(got.tree);
-	assert_int_equal(fdt_check_header(got.tree), 0);
-	got.tree = memory_ptr(got.memory, p->entry.x0, fdt_totalsize(got.tree), false);
-	assert_int_equal(fdt_check_full(got.tree, fdt_totalsize(got.tree)), 0);
+	assert_int_equal(p->arch->write_tables(p, memory, &err), 0);
+	tree = memory_ptr(memory, p->entry.x0, 4096, false);
+	assert_non_null(tree);
+	assert_int_equal(fdt_check_header(tree), 0);
+	tree = memory_ptr(memory, p->entry.x0, fdt_totalsize(tree), false);
+	assert_int_equal(fdt_check_full(tree, fdt_totalsize(tree)), 0);
 }
 
 /* ---- Looking ------------------------------------------------------------------------------- */
 
 static const void *property(const char *path, const char *name, int *len)
 {
-	int node = fdt_path_offset(got.tree, path);
+	int node = fdt_path_offset(tree, path);
 	const void *value;
 
 	if (node < 0)
 		fail_msg("no node %s", path);
-	value = fdt_getprop(got.tree, node, name, len);
+	value = fdt_getprop(tree, node, name, len);
 	if (!value)
 		fail_msg("no property %s in %s", name, path);
 	return value;
@@ -112,7 +86,7 @@ static const void *property(const char *path, const char *name, int *len)
 
 static bool has(const char *path)
 {
-	return fdt_path_offset(got.tree, path) >= 0;
+	return fdt_path_offset(tree, path) >= 0;
 }
 
 static void check_text(const char *path, const char *name, const char *want)
@@ -146,7 +120,7 @@ static void check_by_dtc(void)
 		print_message("dtc is not here: make deps-test\n");
 		return;
 	}
-	put_file("vm.dtb", got.tree, fdt_totalsize(got.tree));
+	put_file("vm.dtb", tree, fdt_totalsize(tree));
 	said = popen("dtc -I dtb -O dts -o vm.dts vm.dtb 2>&1", "r");
 	assert_non_null(said);
 	if (fgets(line, sizeof(line), said))
@@ -208,9 +182,9 @@ static void vcpus_are_in_their_sockets(void **state)
 		snprintf(path, sizeof(path), "/cpus/cpu-map/socket%u/cluster0/core0/thread%u",
 			 i / 2, i % 2);
 		cpu = property(path, "cpu", &len);
-		node = fdt_node_offset_by_phandle(got.tree, fdt32_ld(cpu));
+		node = fdt_node_offset_by_phandle(tree, fdt32_ld(cpu));
 		assert_true(node >= 0);
-		want = fdt32_ld(fdt_getprop(got.tree, node, "reg", &len));
+		want = fdt32_ld(fdt_getprop(tree, node, "reg", &len));
 		assert_int_equal(want, i);
 	}
 	assert_false(has("/cpus/cpu-map/socket2"));
@@ -243,7 +217,7 @@ static void seeds_differ_each_time_and_are_not_in_the_plan(void **state)
 	assert_int_equal(len, 64);
 	property("/chosen", "kaslr-seed", &len);
 	assert_int_equal(len, 8);
-	assert_int_equal(got.plan->arch->write_tables(got.plan, got.memory, &err), 0);
+	assert_int_equal(got.plan->arch->write_tables(got.plan, memory, &err), 0);
 	assert_memory_not_equal(first, property("/chosen", "rng-seed", &len), sizeof(first));
 }
 

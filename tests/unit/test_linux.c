@@ -15,21 +15,14 @@
 #include <vibevmm/machine.h>
 #include <vibevmm/plan.h>
 
+#include "plan_helpers.h"
+
 static char dir[] = "/tmp/test_linux.XXXXXX";
 
 #define KIB 1024ULL
 #define MIB (1024 * KIB)
 
 /* ---- Files ----------------------------------------------------------------------------------- */
-
-static void put_file(const char *name, const void *data, size_t size)
-{
-	FILE *f = fopen(name, "w");
-
-	assert_non_null(f);
-	assert_int_equal(fwrite(data, 1, size, f), size);
-	assert_int_equal(fclose(f), 0);
-}
 
 /* A bzImage of protocol 2.15: 512 bytes of setup after the first, then 2048 bytes. */
 #define SETUP 1024
@@ -94,21 +87,12 @@ static void make_vmlinux(void)
 
 /* ---- Plans ----------------------------------------------------------------------------------- */
 
-struct vm {
-	struct diags *diags;
-	struct config *config;
-	struct plan *plan;
-	char *said;
-};
+static struct planned vm_plan(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-static struct vm vm_plan(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-static struct vm vm_plan(const char *fmt, ...)
+static struct planned vm_plan(const char *fmt, ...)
 {
-	struct vm vm = { .diags = diags_new() };
-	struct config_request request = { .path = "vm.yaml" };
 	FILE *f = fopen("vm.yaml", "w");
-	size_t len;
+	struct planned vm;
 	va_list ap;
 
 	assert_non_null(f);
@@ -117,23 +101,11 @@ static struct vm vm_plan(const char *fmt, ...)
 	vfprintf(f, fmt, ap);
 	va_end(ap);
 	fclose(f);
-	machine_plan(&request, false, vm.diags, &vm.config, &vm.plan);
-	f = open_memstream(&vm.said, &len);
-	assert_non_null(f);
-	diags_print(vm.diags, f, DIAG_TEXT, false);
-	fclose(f);
+	planned_make(&vm);
 	return vm;
 }
 
-static void vm_free(struct vm *vm)
-{
-	plan_free(vm->plan);
-	config_free(vm->config);
-	diags_free(vm->diags);
-	free(vm->said);
-}
-
-static void vm_good(const struct vm *vm)
+static void vm_good(const struct planned *vm)
 {
 	if (diags_errors(vm->diags))
 		fail_msg("%s", vm->said);
@@ -141,15 +113,15 @@ static void vm_good(const struct vm *vm)
 }
 
 /* The config is refused, and told so. */
-static void refused(struct vm vm, const char *text)
+static void refused(struct planned vm, const char *text)
 {
 	assert_int_not_equal(diags_errors(vm.diags), 0);
 	if (!strstr(vm.said, text))
 		fail_msg("'%s' is not in: %s", text, vm.said);
-	vm_free(&vm);
+	planned_free(&vm);
 }
 
-static const struct plan_region *owned(const struct vm *vm, const char *owner)
+static const struct plan_region *owned(const struct planned *vm, const char *owner)
 {
 	for (size_t i = 0; i < vm->plan->n_regions; i++) {
 		if (!strcmp(vm->plan->regions[i].owner, owner))
@@ -160,7 +132,7 @@ static const struct plan_region *owned(const struct vm *vm, const char *owner)
 }
 
 /* Guest memory as the build fills it. */
-static struct memory *vm_load(const struct vm *vm)
+static struct memory *vm_load(const struct planned *vm)
 {
 	const struct config_choice *boot = vm->plan->config->boot;
 	struct memory *memory = memory_new();
@@ -184,7 +156,8 @@ static struct memory *vm_load(const struct vm *vm)
 
 static void a_bzimage_goes_where_it_prefers_and_finds_its_parameters(void **state)
 {
-	struct vm vm = vm_plan("memory: 64M\n" LINUX("kernel: bz, initrd: rd, cmdline: hello"));
+	struct planned vm =
+		vm_plan("memory: 64M\n" LINUX("kernel: bz, initrd: rd, cmdline: hello"));
 	const struct plan_region *kernel, *initrd;
 	struct memory *memory;
 	const uint8_t *p;
@@ -232,31 +205,31 @@ static void a_bzimage_goes_where_it_prefers_and_finds_its_parameters(void **stat
 	assert_int_equal(bytes_get64(p + 0x10), 0x00af9b000000ffff);
 	assert_int_equal(bytes_get64(p + 0x18), 0x00cf93000000ffff);
 	memory_free(memory);
-	vm_free(&vm);
+	planned_free(&vm);
 }
 
 /* The kernel's own unpacker clears two pages below 0x9f000 while it runs on our page tables. */
 static void page_tables_are_out_of_the_trampolines_way(void **state)
 {
-	struct vm vm = vm_plan("memory: 64M\n" LINUX("kernel: bz"));
+	struct planned vm = vm_plan("memory: 64M\n" LINUX("kernel: bz"));
 
 	(void)state;
 	vm_good(&vm);
 	assert_int_equal(owned(&vm, "kernel's trampoline")->start, 0x9d000);
 	assert_true(owned(&vm, "page tables")->last < 0x9d000);
-	vm_free(&vm);
+	planned_free(&vm);
 }
 
 static void a_kernel_moves_up_where_its_place_is_taken(void **state)
 {
-	struct vm vm =
+	struct planned vm =
 		vm_plan("memory: [ram: {at: 0, size: 64M}, hole: {at: 17M, size: 4K}]\n" LINUX(
 			"kernel: bz"));
 
 	(void)state;
 	vm_good(&vm);
 	assert_int_equal(owned(&vm, "kernel")->start, 18 * MIB);
-	vm_free(&vm);
+	planned_free(&vm);
 	bz[0x234] = 0; /* not relocatable */
 	put_file("bz", bz, sizeof(bz));
 	refused(vm_plan("memory: [ram: {at: 0, size: 64M}, hole: {at: 17M, size: 4K}]\n" LINUX(
@@ -267,7 +240,7 @@ static void a_kernel_moves_up_where_its_place_is_taken(void **state)
 
 static void old_and_32_bit_kernels_are_entered_in_protected_mode(void **state)
 {
-	struct vm vm;
+	struct planned vm;
 
 	(void)state;
 	bytes_put16(bz + 0x236, 0);
@@ -277,7 +250,7 @@ static void old_and_32_bit_kernels_are_entered_in_protected_mode(void **state)
 	assert_int_equal(vm.plan->entry.mode, ENTRY_PROTECTED);
 	assert_int_equal(vm.plan->entry.pc, 16 * MIB);
 	assert_int_equal(vm.plan->entry.code_selector, 0x10);
-	vm_free(&vm);
+	planned_free(&vm);
 	/* 2.02 says nothing about alignment, place, initrd, command line. */
 	bytes_put16(bz + 0x206, 0x202);
 	put_file("bz", bz, sizeof(bz));
@@ -285,20 +258,20 @@ static void old_and_32_bit_kernels_are_entered_in_protected_mode(void **state)
 	vm_good(&vm);
 	assert_int_equal(vm.plan->entry.pc, 1 * MIB);
 	assert_true(owned(&vm, "initrd")->last <= 0x37ffffff);
-	vm_free(&vm);
+	planned_free(&vm);
 	make_bzimage();
 }
 
 static void the_initrd_goes_up_to_its_limit_and_above_4g_only_if_it_must(void **state)
 {
-	struct vm vm = vm_plan("memory: 5G\n" LINUX("kernel: bz, initrd: rd"));
+	struct planned vm = vm_plan("memory: 5G\n" LINUX("kernel: bz, initrd: rd"));
 	struct memory *memory;
 	const uint8_t *p;
 
 	(void)state;
 	vm_good(&vm);
 	assert_int_equal(owned(&vm, "initrd")->start, 0x7fffe000);
-	vm_free(&vm);
+	planned_free(&vm);
 	vm = vm_plan("memory: [ram: {at: 0, size: 20M}, ram: {at: 4G, size: 20M}]\n" LINUX(
 		"kernel: bz, initrd: huge"));
 	vm_good(&vm);
@@ -308,7 +281,7 @@ static void the_initrd_goes_up_to_its_limit_and_above_4g_only_if_it_must(void **
 	assert_int_equal(bytes_get32(p + 0x218), 0x200000);
 	assert_int_equal(bytes_get32(p + 0xc0), 1);
 	memory_free(memory);
-	vm_free(&vm);
+	planned_free(&vm);
 	bytes_put16(bz + 0x236, 1); /* not above 4G */
 	put_file("bz", bz, sizeof(bz));
 	refused(vm_plan("memory: [ram: {at: 0, size: 16M}, ram: {at: 16M, size: 4M}, "
@@ -322,7 +295,7 @@ static void a_long_memory_map_goes_on_in_setup_data(void **state)
 	char map[160 * 40] = "";
 	struct memory *memory;
 	const uint8_t *p, *more;
-	struct vm vm;
+	struct planned vm;
 	uint64_t at;
 
 	(void)state;
@@ -343,20 +316,20 @@ static void a_long_memory_map_goes_on_in_setup_data(void **state)
 	assert_int_equal(bytes_get32(more + 12) % 20, 0);
 	assert_true(bytes_get64(more + 16) > 32 * MIB);
 	memory_free(memory);
-	vm_free(&vm);
+	planned_free(&vm);
 }
 
 static void the_command_line_has_the_kernels_limit(void **state)
 {
 	char text[2049];
-	struct vm vm;
+	struct planned vm;
 
 	(void)state;
 	memset(text, 'x', sizeof(text));
 	text[100] = '\0';
 	vm = vm_plan("memory: 64M\n" LINUX("kernel: bz, cmdline: %s"), text);
 	vm_good(&vm);
-	vm_free(&vm);
+	planned_free(&vm);
 	text[100] = 'x';
 	text[101] = '\0';
 	refused(vm_plan("memory: 64M\n" LINUX("kernel: bz, cmdline: %s"), text),
@@ -369,7 +342,7 @@ static void the_command_line_has_the_kernels_limit(void **state)
 
 static void a_vmlinux_is_entered_by_its_physical_address(void **state)
 {
-	struct vm vm = vm_plan("memory: 64M\n" LINUX("kernel: vmlinux, initrd: rd"));
+	struct planned vm = vm_plan("memory: 64M\n" LINUX("kernel: vmlinux, initrd: rd"));
 	struct memory *memory;
 	const uint8_t *p;
 
@@ -387,20 +360,20 @@ static void a_vmlinux_is_entered_by_its_physical_address(void **state)
 	assert_string_equal(memory_ptr(memory, bytes_get32(p + 0x228), 41, false),
 			    "console=hvc0 earlyprintk=serial panic=1");
 	memory_free(memory);
-	vm_free(&vm);
+	planned_free(&vm);
 	/* A virtual entry address means the same. */
 	bytes_put64(elf + 24, 0xffffffff81000020);
 	put_file("vmlinux", elf, sizeof(elf));
 	vm = vm_plan("memory: 64M\n" LINUX("kernel: vmlinux"));
 	vm_good(&vm);
 	assert_int_equal(vm.plan->entry.pc, 16 * MIB + 0x20);
-	vm_free(&vm);
+	planned_free(&vm);
 	make_vmlinux();
 }
 
 static void a_pvh_kernel_finds_its_start_info(void **state)
 {
-	struct vm vm =
+	struct planned vm =
 		vm_plan("memory: 64M\nboot: {pvh: {kernel: vmlinux, initrd: rd, cmdline: hi}}\n");
 	struct memory *memory;
 	const uint8_t *p, *map, *module;
@@ -426,7 +399,7 @@ static void a_pvh_kernel_finds_its_start_info(void **state)
 	assert_int_equal(bytes_get64(map + 8), 640 * KIB);
 	assert_int_equal(bytes_get32(map + 16), 1);
 	memory_free(memory);
-	vm_free(&vm);
+	planned_free(&vm);
 	/* Another owner's note of that type is not it. */
 	memcpy(elf + 0x200 + 12, "Foo", 4);
 	put_file("vmlinux", elf, sizeof(elf));
@@ -475,7 +448,7 @@ static void damaged_kernels_are_refused_with_the_reason(void **state)
 /* A payload that nothing unpacks is the kernel's own affair. */
 static void an_unknown_payload_is_left_to_the_kernel(void **state)
 {
-	struct vm vm;
+	struct planned vm;
 
 	(void)state;
 	bytes_put32(bz + 0x248, 16);
@@ -484,7 +457,7 @@ static void an_unknown_payload_is_left_to_the_kernel(void **state)
 	vm = vm_plan("memory: 64M\n" LINUX("kernel: bz"));
 	vm_good(&vm);
 	assert_int_equal(vm.plan->entry.pc, 16 * MIB + 0x200);
-	vm_free(&vm);
+	planned_free(&vm);
 	make_bzimage();
 }
 

@@ -15,6 +15,8 @@
 #include <vibevmm/machine.h>
 #include <vibevmm/plan.h>
 
+#include "plan_helpers.h"
+
 #define KIB 1024ULL
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
@@ -23,15 +25,6 @@
 static char dir[] = "/tmp/test_linux_arm64.XXXXXX";
 
 static uint8_t image[8192];
-
-static void put_file(const char *name, const void *data, size_t size)
-{
-	FILE *f = fopen(name, "w");
-
-	assert_non_null(f);
-	assert_int_equal(fwrite(data, 1, size, f), size);
-	assert_int_equal(fclose(f), 0);
-}
 
 /* An Image of 8 KiB that takes 3 MiB, with a PE header of one section: all of the file. */
 static void make_image(void)
@@ -49,21 +42,12 @@ static void make_image(void)
 	bytes_put32(image + 88 + 20, 0x200);
 }
 
-static struct {
-	struct diags *diags;
-	struct config *config;
-	struct plan *plan;
-	char *said;
-} got;
+static struct planned got;
 
 static int teardown(void **state)
 {
 	(void)state;
-	plan_free(got.plan);
-	config_free(got.config);
-	diags_free(got.diags);
-	free(got.said);
-	memset(&got, 0, sizeof(got));
+	planned_free(&got);
 	return 0;
 }
 
@@ -77,23 +61,14 @@ static int setup(void **state)
 /* Plans the image as it is now, with more of the config; the number of errors. */
 static size_t plan(const char *linux_options, const char *more)
 {
-	struct config_request request = { .path = "vm.yaml" };
 	char yaml[4096];
-	size_t len;
-	FILE *f;
 
 	teardown(NULL);
 	put_file("Image", image, sizeof(image));
 	snprintf(yaml, sizeof(yaml), "arch: arm64\nboot: {linux: {kernel: Image%s}}\n%s",
 		 linux_options, more);
 	put_file("vm.yaml", yaml, strlen(yaml));
-	got.diags = diags_new();
-	machine_plan(&request, false, got.diags, &got.config, &got.plan);
-	f = open_memstream(&got.said, &len);
-	assert_non_null(f);
-	diags_print(got.diags, f, DIAG_TEXT, false);
-	fclose(f);
-	return diags_errors(got.diags);
+	return planned_make(&got);
 }
 
 static void good(const char *linux_options, const char *more)
