@@ -143,6 +143,10 @@ const char *config_size_rough(uint64_t size, char *buf, size_t len);
  */
 const char *config_nearest(const char *text, const char *const *words);
 
+/* The arguments of a "%s%s%s" that asks whether a near word was meant, if there is one. */
+#define CONFIG_DID_YOU_MEAN(near)                                                                  \
+	(near) ? "; did you mean '" : "", (near) ? (near) : "", (near) ? "'?" : ""
+
 /* Reads the text of a TEXT_MAC. 0, or -EINVAL with `why`, a static sentence. Pure. */
 int config_mac(const char *text, uint8_t mac[6], const char **why);
 

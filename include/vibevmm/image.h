@@ -33,4 +33,8 @@ int image_read(const struct image *image, uint64_t offset, void *buf, uint64_t l
 int image_load(const struct image *image, uint64_t offset, struct memory *memory, uint64_t gpa,
 	       uint64_t len, struct err *err);
 
+/* All of a file whose size was planned: image_reopen, image_load, image_close. */
+int image_load_file(const char *path, uint64_t size, struct memory *memory, uint64_t gpa,
+		    struct err *err);
+
 #endif

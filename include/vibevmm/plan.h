@@ -225,6 +225,10 @@ bool plan_tables_place(struct plan *plan, struct diags *diags, const char *name,
 void plan_set_entry(struct plan *plan, struct diags *diags, enum entry_mode mode, uint64_t pc,
 		    struct mark mark);
 
+/* The device's first claim of that space, a line only if it is connected; NULL if there is none, or
+ * no device. */
+const struct plan_claim *plan_device_claim(const struct plan_device *dev, enum plan_space space);
+
 /* The region of that space and kind mask (1 << kind) that holds addr, or NULL. */
 const struct plan_region *plan_region_at(const struct plan *plan, enum plan_space space,
 					 unsigned kinds, uint64_t addr);

@@ -39,23 +39,12 @@ static const struct plan_device *find_role(const struct plan *plan, enum device_
 	return NULL;
 }
 
-static const struct plan_claim *find_space(const struct plan_device *dev, enum plan_space space)
-{
-	for (unsigned i = 0; dev && i < dev->n_claims; i++) {
-		const struct plan_claim *claim = &dev->claims[i];
-
-		if (claim->claim->space == space && (space != SPACE_IRQ || claim->connected))
-			return claim;
-	}
-	return NULL;
-}
-
 /* The device's registers, in ports or memory. */
 static const struct plan_claim *find_registers(const struct plan_device *dev)
 {
-	const struct plan_claim *ports = find_space(dev, SPACE_PIO);
+	const struct plan_claim *ports = plan_device_claim(dev, SPACE_PIO);
 
-	return ports ? ports : find_space(dev, SPACE_MEM);
+	return ports ? ports : plan_device_claim(dev, SPACE_MEM);
 }
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
@@ -175,7 +164,7 @@ static void device_object(struct blob *blob, const struct plan *plan, size_t dev
  * its own, is an interrupt with a method: a Generic Event Device (5.6.9). */
 static void power_button(struct blob *blob, const struct plan_device *power)
 {
-	const struct plan_claim *interrupt = find_space(power, SPACE_IRQ);
+	const struct plan_claim *interrupt = plan_device_claim(power, SPACE_IRQ);
 	size_t object, method, condition;
 
 	if (!interrupt)
@@ -261,7 +250,7 @@ static unsigned boot_flags(const struct plan *plan)
 {
 	unsigned flags = BOOT_NO_VGA;
 
-	if (find_space(find_role(plan, ROLE_SERIAL), SPACE_PIO))
+	if (plan_device_claim(find_role(plan, ROLE_SERIAL), SPACE_PIO))
 		flags |= BOOT_LEGACY;
 	if (find_role(plan, ROLE_KEYBOARD))
 		flags |= BOOT_8042;
@@ -396,7 +385,7 @@ enum {
 static size_t spcr(struct blob *blob, const struct plan_device *serial,
 		   const struct plan_claim *registers)
 {
-	const struct plan_claim *interrupt = find_space(serial, SPACE_IRQ);
+	const struct plan_claim *interrupt = plan_device_claim(serial, SPACE_IRQ);
 	size_t table = begin(blob, "SPCR", 2);
 
 	blob_zero(blob, SPCR_SIZE - HEADER); /* interface type 0: a 16550 */

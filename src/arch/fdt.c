@@ -3,6 +3,7 @@
  * "DTSpec" is the Devicetree Specification 0.4. What it leaves to bindings is in Linux's
  * Documentation/devicetree/bindings, named where it is used.
  */
+#include <assert.h>
 #include <errno.h>
 #include <libfdt.h>
 #include <stdarg.h>
@@ -79,7 +80,8 @@ static void put_cells(struct writer *w, const char *name, const uint32_t *values
 {
 	fdt32_t cells[MAX_CELLS];
 
-	for (size_t i = 0; i < n && i < MAX_CELLS; i++)
+	assert(n <= MAX_CELLS);
+	for (size_t i = 0; i < n; i++)
 		cells[i] = cpu_to_fdt32(values[i]);
 	put_bytes(w, name, cells, n * sizeof(*cells));
 }
@@ -89,7 +91,8 @@ static void put_reg(struct writer *w, const uint64_t *values, size_t n)
 {
 	fdt64_t pairs[MAX_CELLS];
 
-	for (size_t i = 0; i < n && i < MAX_CELLS; i++)
+	assert(n <= MAX_CELLS);
+	for (size_t i = 0; i < n; i++)
 		pairs[i] = cpu_to_fdt64(values[i]);
 	put_bytes(w, "reg", pairs, n * sizeof(*pairs));
 }
@@ -240,15 +243,6 @@ static void add_gic(struct writer *w, const struct plan *plan)
 
 /* ---- Devices --------------------------------------------------------------------------------- */
 
-static const struct plan_claim *first_claim(const struct plan_device *dev, enum plan_space space)
-{
-	for (unsigned i = 0; i < dev->n_claims; i++) {
-		if (dev->claims[i].claim->space == space)
-			return &dev->claims[i];
-	}
-	return NULL;
-}
-
 /* arm/primecell.yaml: bus clock "apb_pclk"; a serial port has one of its own before that
  * (serial/pl011.yaml). */
 static void put_clocks(struct writer *w, bool serial)
@@ -312,7 +306,7 @@ static void add_power_button(struct writer *w)
 /* Whether it has a node, and where its registers are. */
 static bool is_described(const struct plan_device *dev, const struct plan_claim **registers)
 {
-	*registers = first_claim(dev, SPACE_MEM);
+	*registers = plan_device_claim(dev, SPACE_MEM);
 	return dev->row->describe && dev->row->describe->compatible[0] && *registers;
 }
 

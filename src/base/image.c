@@ -124,3 +124,16 @@ int image_load(const struct image *image, uint64_t offset, struct memory *memory
 		return err_errno(err, -ret, STATUS_NOINPUT, "cannot read image '%s'", image->path);
 	return 0;
 }
+
+int image_load_file(const char *path, uint64_t size, struct memory *memory, uint64_t gpa,
+		    struct err *err)
+{
+	struct image image = { .path = path };
+	int ret = image_reopen(&image, path, size, err);
+
+	if (ret)
+		return ret;
+	ret = image_load(&image, 0, memory, gpa, size, err);
+	image_close(&image);
+	return ret;
+}

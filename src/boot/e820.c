@@ -1,4 +1,7 @@
 /* e820.c: the plan's memory as the map that PC firmware gives to a kernel. */
+#include <errno.h>
+#include <stdlib.h>
+
 #include "e820.h"
 
 struct map {
@@ -54,4 +57,20 @@ size_t e820_map(const struct plan *plan, struct e820_entry *entries, size_t max)
 	}
 	add(&map, E820_RAM, from, end);
 	return map.n;
+}
+
+int e820_make(const struct plan *plan, size_t max, struct e820_entry **entries, size_t *n,
+	      struct err *err)
+{
+	size_t count = e820_map(plan, NULL, 0);
+	struct e820_entry *made;
+
+	if (count > max)
+		return err_set(err, E2BIG, STATUS_BUG, "the memory map has outgrown its place");
+	made = calloc(count ? count : 1, sizeof(*made));
+	if (!made)
+		return err_errno(err, ENOMEM, STATUS_OSERR, "memory map");
+	*n = e820_map(plan, made, count);
+	*entries = made;
+	return 0;
 }

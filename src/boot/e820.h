@@ -24,4 +24,9 @@ struct e820_entry {
 /* Fills at most max entries, upwards and without overlaps; returns how many there are. */
 size_t e820_map(const struct plan *plan, struct e820_entry *entries, size_t max);
 
+/* The map of n entries, to be freed. 0, -ENOMEM, or -E2BIG for more than max, which are as many as
+ * the boot format has made room for. */
+int e820_make(const struct plan *plan, size_t max, struct e820_entry **entries, size_t *n,
+	      struct err *err);
+
 #endif

@@ -207,6 +207,28 @@ int elf_load_segments(const struct image *image, const struct elf *elf, struct m
 	return ret;
 }
 
+int elf_load_file(const char *path, const struct elf *elf, struct memory *memory, struct err *err)
+{
+	struct image image;
+	int ret = image_reopen(&image, path, elf->size, err);
+
+	if (ret)
+		return ret;
+	ret = elf_load_segments(&image, elf, memory, err);
+	image_close(&image);
+	return ret;
+}
+
+void elf_report_foreign(const struct plan *plan, const char *path, const struct elf *elf,
+			struct mark mark, struct diags *diags)
+{
+	char name[24];
+
+	diag_error(diags, mark, "image '%s' is a %d-bit ELF file for %s; this VM is %s", path,
+		   elf->is_64 ? 64 : 32, elf_machine_name(elf->machine, name, sizeof(name)),
+		   hv_arch_name(plan->arch->arch));
+}
+
 struct elf_config {
 	char *file;
 	char *dtb;
@@ -273,12 +295,7 @@ static void elf_plan(struct plan *plan, const struct config_choice *boot, struct
 		return;
 	}
 	if (!entry_mode(plan->arch->arch, elf, &mode)) {
-		char name[24];
-
-		diag_error(diags, mark, "image '%s' is a %d-bit ELF file for %s; this VM is %s",
-			   config->file, elf->is_64 ? 64 : 32,
-			   elf_machine_name(elf->machine, name, sizeof(name)),
-			   hv_arch_name(plan->arch->arch));
+		elf_report_foreign(plan, config->file, elf, mark, diags);
 		return;
 	}
 	kernel_plan_dtb(plan, boot, config->dtb, config->dtb_at);
@@ -290,15 +307,8 @@ static int elf_load(const struct plan *plan, const struct config_choice *boot,
 		    struct memory *memory, struct err *err)
 {
 	const struct elf_config *config = boot->options;
-	const struct elf *elf = plan->boot_private;
-	struct image image;
-	int ret = image_reopen(&image, config->file, elf->size, err);
 
-	if (ret)
-		return ret;
-	ret = elf_load_segments(&image, elf, memory, err);
-	image_close(&image);
-	return ret;
+	return elf_load_file(config->file, plan->boot_private, memory, err);
 }
 
 const struct boot_row boot_elf = {

@@ -45,6 +45,13 @@ bool elf_plan_segments(struct plan *plan, struct diags *diags, const struct elf 
 int elf_load_segments(const struct image *image, const struct elf *elf, struct memory *memory,
 		      struct err *err);
 
+/* The same for the file that was planned, by its name. */
+int elf_load_file(const char *path, const struct elf *elf, struct memory *memory, struct err *err);
+
+/* Reports that it is for another architecture than this VM's. */
+void elf_report_foreign(const struct plan *plan, const char *path, const struct elf *elf,
+			struct mark mark, struct diags *diags);
+
 /* "x86_64", "i386", "arm64" or "machine 123" (in buf). */
 const char *elf_machine_name(uint16_t machine, char *buf, size_t len);
 

@@ -11,6 +11,9 @@
 #define LOW_TOP (640ULL << 10)
 #define TOP_4G	(4ULL << 30)
 
+/* acpi-pm where there is ACPI; on arm64, where PSCI powers off, gpio has the button. */
+const char *const kernel_devices[] = { "acpi-pm", "gpio", "pvpanic", NULL };
+
 struct kernel_extras kernel_extras(const struct config_choice *boot, const char *cmdline,
 				   const char *initrd)
 {
@@ -120,19 +123,12 @@ void kernel_plan_dtb(struct plan *plan, const struct config_choice *boot, const 
 
 int kernel_load_extras(const struct kernel_extras *extras, struct memory *memory, struct err *err)
 {
-	struct image image;
-	int ret;
-
 	if (extras->cmdline_size &&
 	    memory_write(memory, extras->cmdline, extras->cmdline_text, extras->cmdline_size + 1))
 		return err_set(err, EFAULT, STATUS_BUG,
 			       "the command line lies outside of guest memory");
 	if (!extras->initrd_size)
 		return 0;
-	ret = image_reopen(&image, extras->initrd_path, extras->initrd_size, err);
-	if (ret)
-		return ret;
-	ret = image_load(&image, 0, memory, extras->initrd, image.size, err);
-	image_close(&image);
-	return ret;
+	return image_load_file(extras->initrd_path, extras->initrd_size, memory, extras->initrd,
+			       err);
 }

@@ -18,6 +18,9 @@
 		       .doc = "Where the guest gets a device tree, whose address it finds in x0: " \
 			      "the one that `dtb` names, or one made for this VM")
 
+/* For a boot_row's `devices`: to power off, and to say that it panicked. */
+extern const char *const kernel_devices[];
+
 struct kernel_extras {
 	const char *cmdline_text, *initrd_path; /* NULL: none */
 	struct mark cmdline_mark, initrd_mark;

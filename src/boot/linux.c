@@ -123,9 +123,6 @@ static void linux_release(void *boot_private)
 	free(notes);
 }
 
-/* To power off (acpi-pm; on arm64 gpio has the button), and to say that it panicked. */
-static const char *const devices[] = { "acpi-pm", "gpio", "pvpanic", NULL };
-
 const struct boot_row boot_linux = {
 	.type = {
 		.name = "linux",
@@ -136,7 +133,7 @@ const struct boot_row boot_linux = {
 	.arches = ARCH_ANY,
 	.interrupts = true,
 	.tables = true,
-	.devices = devices,
+	.devices = kernel_devices,
 	.plan = linux_plan,
 	.load = linux_load,
 	.release = linux_release,

@@ -313,7 +313,6 @@ static void plan_vmlinux(struct plan *plan, struct x86_notes *notes, const struc
 	struct setup setup = { .cmdline_max = 2047, .initrd_max = 0x7fffffff };
 	struct mark mark = notes->common.mark;
 	struct err err = { 0 };
-	char name[24];
 
 	if (elf_read(kernel, &notes->elf, &err)) {
 		diag_error(diags, mark, "image '%s' %s", kernel->path, err.text);
@@ -322,10 +321,7 @@ static void plan_vmlinux(struct plan *plan, struct x86_notes *notes, const struc
 	setup.is_64 = notes->elf.machine == ELF_X86_64 && notes->elf.is_64;
 	setup.above_4g = setup.is_64;
 	if (!setup.is_64 && (notes->elf.machine != ELF_386 || notes->elf.is_64)) {
-		diag_error(diags, mark, "image '%s' is a %d-bit ELF file for %s; this VM is %s",
-			   kernel->path, notes->elf.is_64 ? 64 : 32,
-			   elf_machine_name(notes->elf.machine, name, sizeof(name)),
-			   hv_arch_name(plan->arch->arch));
+		elf_report_foreign(plan, kernel->path, &notes->elf, mark, diags);
 		return;
 	}
 	if (!setup.is_64)
@@ -374,16 +370,17 @@ static void put_entries(uint8_t *to, const struct e820_entry *entries, size_t n)
 static int put_e820(const struct plan *plan, const struct x86_notes *notes, uint8_t *params,
 		    struct err *err)
 {
-	size_t n = e820_map(plan, NULL, 0), first = n < E820_MAX ? n : E820_MAX;
 	struct e820_entry *entries;
 	uint8_t *more = params + PAGE;
+	size_t max = E820_MAX, n, first;
+	int ret;
 
-	if (n > first && PAGE + SETUP_DATA_HEAD + (n - first) * E820_SIZE > notes->params_size)
-		return err_set(err, E2BIG, STATUS_BUG, "the memory map has outgrown its place");
-	entries = calloc(n ? n : 1, sizeof(*entries));
-	if (!entries)
-		return err_errno(err, ENOMEM, STATUS_OSERR, "memory map");
-	e820_map(plan, entries, n);
+	if (notes->params_size > PAGE)
+		max += (notes->params_size - PAGE - SETUP_DATA_HEAD) / E820_SIZE;
+	ret = e820_make(plan, max, &entries, &n, err);
+	if (ret)
+		return ret;
+	first = n < E820_MAX ? n : E820_MAX;
 	params[E820_ENTRIES] = (uint8_t)first;
 	put_entries(params + E820_TABLE, entries, first);
 	if (n > first) {

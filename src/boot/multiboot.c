@@ -277,51 +277,21 @@ static void multiboot_plan(struct plan *plan, const struct config_choice *boot, 
 
 /* ---- Loading --------------------------------------------------------------------------------- */
 
-/* Guest memory is zero at start, so what lies behind file_size is cleared already. */
-static int load_kernel(const struct multiboot_config *config, const struct elf *elf,
-		       struct memory *memory, struct err *err)
-{
-	struct image image;
-	int ret = image_reopen(&image, config->kernel, elf->size, err);
-
-	if (ret)
-		return ret;
-	for (unsigned i = 0; i < elf->n_segments && !ret; i++)
-		ret = image_load(&image, elf->segments[i].offset, memory, elf->segments[i].paddr,
-				 elf->segments[i].file_size, err);
-	image_close(&image);
-	return ret;
-}
-
-static int load_module(const char *path, uint64_t at, uint64_t size, struct memory *memory,
-		       struct err *err)
-{
-	struct image image;
-	int ret = image_reopen(&image, path, size, err);
-
-	if (ret)
-		return ret;
-	ret = image_load(&image, 0, memory, at, size, err);
-	image_close(&image);
-	return ret;
-}
-
 static int load_info(const struct plan *plan, const struct multiboot_config *config,
 		     const struct notes *notes, struct memory *memory, struct err *err)
 {
-	struct e820_entry *map = calloc(notes->map_max, sizeof(*map));
+	struct e820_entry *map;
 	struct block block = { .p = memory_ptr(memory, notes->info, notes->info_size, true),
 			       .base = notes->info };
 	size_t n;
+	int ret;
 
-	if (!map)
-		return err_errno(err, ENOMEM, STATUS_OSERR, "memory map");
-	if (!block.p) {
-		free(map);
+	if (!block.p)
 		return err_set(err, EFAULT, STATUS_BUG, "multiboot info lies outside of memory");
-	}
-	n = e820_map(plan, map, notes->map_max);
-	put_info(&block, config, notes, map, n < notes->map_max ? n : notes->map_max);
+	ret = e820_make(plan, notes->map_max, &map, &n, err);
+	if (ret)
+		return ret;
+	put_info(&block, config, notes, map, n);
 	assert(block.len == notes->info_size);
 	free(map);
 	return 0;
@@ -333,11 +303,11 @@ static int multiboot_load(const struct plan *plan, const struct config_choice *b
 	const struct multiboot_config *config = boot->options;
 	const struct module_config *modules = config->modules.list;
 	const struct notes *notes = plan->boot_private;
-	int ret = load_kernel(config, &notes->mb.elf, memory, err);
+	int ret = elf_load_file(config->kernel, &notes->mb.elf, memory, err);
 
 	for (uint32_t i = 0; i < notes->n_modules && !ret; i++)
-		ret = load_module(modules[i].file, notes->modules[i].at, notes->modules[i].size,
-				  memory, err);
+		ret = image_load_file(modules[i].file, notes->modules[i].size, memory,
+				      notes->modules[i].at, err);
 	return ret ? ret : load_info(plan, config, notes, memory, err);
 }
 

@@ -131,17 +131,13 @@ static int put_info(const struct plan *plan, const struct notes *notes, struct m
 	uint8_t *info = memory_ptr(memory, notes->info, info_size(notes), true), *p;
 	struct e820_entry *map;
 	size_t n;
+	int ret;
 
 	if (!info)
 		return err_set(err, EFAULT, STATUS_BUG, "start info lies outside of memory");
-	map = calloc(notes->map_max, sizeof(*map));
-	if (!map)
-		return err_errno(err, ENOMEM, STATUS_OSERR, "memory map");
-	n = e820_map(plan, map, notes->map_max);
-	if (n > notes->map_max) {
-		free(map);
-		return err_set(err, E2BIG, STATUS_BUG, "the memory map has outgrown its place");
-	}
+	ret = e820_make(plan, notes->map_max, &map, &n, err);
+	if (ret)
+		return ret;
 	memset(info, 0, info_size(notes));
 	bytes_put32(info + MAGIC, MAGIC_VALUE);
 	bytes_put32(info + VERSION, 1);
@@ -171,20 +167,12 @@ static int pvh_load(const struct plan *plan, const struct config_choice *boot,
 {
 	const struct pvh_config *config = boot->options;
 	const struct notes *notes = plan->boot_private;
-	struct image kernel;
-	int ret = image_reopen(&kernel, config->kernel, notes->elf.size, err);
+	int ret = elf_load_file(config->kernel, &notes->elf, memory, err);
 
-	if (ret)
-		return ret;
-	ret = elf_load_segments(&kernel, &notes->elf, memory, err);
-	image_close(&kernel);
 	if (!ret)
 		ret = kernel_load_extras(&notes->extras, memory, err);
 	return ret ? ret : put_info(plan, notes, memory, err);
 }
-
-/* To power off, and to say that it panicked. */
-static const char *const devices[] = { "acpi-pm", "pvpanic", NULL };
 
 const struct boot_row boot_pvh = {
 	.type = {
@@ -196,7 +184,7 @@ const struct boot_row boot_pvh = {
 	.arches = ARCH_X86_64,
 	.interrupts = true,
 	.tables = true,
-	.devices = devices,
+	.devices = kernel_devices,
 	.plan = pvh_plan,
 	.load = pvh_load,
 };

@@ -86,14 +86,8 @@ static int raw_load(const struct plan *plan, const struct config_choice *boot,
 {
 	const struct raw_config *raw = boot->options;
 	const struct raw_plan *notes = plan->boot_private;
-	struct image image;
-	int ret = image_reopen(&image, raw->file, notes->size, err);
 
-	if (ret)
-		return ret;
-	ret = image_load(&image, 0, memory, raw->load, image.size, err);
-	image_close(&image);
-	return ret;
+	return image_load_file(raw->file, notes->size, memory, raw->load, err);
 }
 
 const struct boot_row boot_raw = {

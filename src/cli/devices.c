@@ -125,7 +125,7 @@ static int unknown(const struct cli_command *command, const struct registry *reg
 		names[i] = registry->devices[i]->type.name;
 	near = config_nearest(name, names);
 	return cli_usage(command, "there is no device '%s'%s%s%s; `vibevmm devices` lists them",
-			 name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+			 name, CONFIG_DID_YOU_MEAN(near));
 }
 
 static int devices(const struct cli_command *command, const struct cli_args *args)

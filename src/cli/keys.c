@@ -125,8 +125,7 @@ static int unknown(const struct cli_command *command, const struct registry *reg
 	if (!names[0])
 		return cli_usage(command, "there is nothing below '%s'", here);
 	return cli_usage(command, "there is no key '%s'%s%s%s%s%s", name, top ? "" : " in ",
-			 top ? "" : here, near ? "; did you mean '" : "", near ? near : "",
-			 near ? "'?" : "");
+			 top ? "" : here, CONFIG_DID_YOU_MEAN(near));
 }
 
 static int keys(const struct cli_command *command, const struct cli_args *args)

@@ -51,12 +51,10 @@ static struct node *device_list(struct config *config, struct mark mark)
 	if (list && !node_is_null(list))
 		return NULL;
 	if (!list) {
-		list = node_new(&config->arena, NODE_SEQ, mark);
-		if (!list)
-			return NULL;
-		list->key = (char *)"devices";
-		list->is_default = true;
-		return node_add(&config->arena, config->root, list) ? list : NULL;
+		list = node_add_new(&config->arena, config->root, "devices", NODE_SEQ, mark);
+		if (list)
+			list->is_default = true;
+		return list;
 	}
 	list->kind = NODE_SEQ;
 	return list;
@@ -85,17 +83,12 @@ void config_add_expected(struct config *config, const struct registry *registry)
 		if (config_has_device(config, *name) || !exists_here(config, registry, *name))
 			continue;
 		list = device_list(config, mark);
-		entry = list ? node_new(&config->arena, NODE_MAP, mark) : NULL;
-		options = entry ? node_new(&config->arena, NODE_MAP, mark) : NULL;
+		entry = list ? node_add_new(&config->arena, list, NULL, NODE_MAP, mark) : NULL;
+		options = entry ? node_add_new(&config->arena, entry, *name, NODE_MAP, mark) : NULL;
 		if (!options)
 			return;
-		options->key = (char *)*name;
-		options->key_mark = mark;
 		entry->is_default = options->is_default = true;
 		entry->from = options->from =
 			arena_printf(&config->arena, "boot format %s counts on it", row->type.name);
-		if (!node_add(&config->arena, entry, options) ||
-		    !node_add(&config->arena, list, entry))
-			return;
 	}
 }

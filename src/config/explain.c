@@ -206,8 +206,7 @@ static struct node *no_key(struct config *config, const struct node *map, const 
 	near = config_nearest(step->name, words);
 	diag_error(config->diags, step->mark, "nothing sets '%s'%s%s%s%s%s",
 		   config_shown(config, step->name), *step->shown ? " in " : "",
-		   config_shown(config, step->shown), near ? "; did you mean '" : "",
-		   near ? near : "", near ? "'?" : "");
+		   config_shown(config, step->shown), CONFIG_DID_YOU_MEAN(near));
 	if (map->n_children && !near)
 		diag_help(config->diags, "there is: %s", config_word_list(config, words));
 	return NULL;

@@ -236,12 +236,7 @@ static void follow_entry(struct config *config, struct layer *layer)
 static struct node *add_node(struct config *config, struct node *parent, const char *key,
 			     enum node_kind kind)
 {
-	struct node *node = node_new(&config->arena, kind, parent->mark);
-
-	if (!node)
-		return NULL;
-	node->key = (char *)key;
-	return node_add(&config->arena, parent, node) ? node : NULL;
+	return node_add_new(&config->arena, parent, key, kind, parent->mark);
 }
 
 /* Appends `kind: {at: ..., size: ...}`. */

@@ -59,15 +59,13 @@ static void set_default(struct config *config, const char *key, const char *text
 
 	if (!text || node_get(root, key))
 		return;
-	node = node_new(&config->arena, NODE_SCALAR, root->mark);
+	node = node_add_new(&config->arena, root, key, NODE_SCALAR, root->mark);
 	if (!node)
 		return;
-	node->key = (char *)key;
 	node->text = (char *)text;
 	node->len = strlen(text);
 	node->is_default = true;
 	node->from = from;
-	node_add(&config->arena, root, node);
 }
 
 /* "configs/hello.yaml": "hello" */

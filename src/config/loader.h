@@ -51,6 +51,10 @@ struct node *node_new(struct arena *arena, enum node_kind kind, struct mark mark
 /* Appends; false when out of memory. Children of maps get their key before. */
 bool node_add(struct arena *arena, struct node *parent, struct node *child);
 
+/* Makes a node, and appends it under that key (NULL: to a list). NULL when out of memory. */
+struct node *node_add_new(struct arena *arena, struct node *parent, const char *key,
+			  enum node_kind kind, struct mark mark);
+
 /* Puts a child in the place of another (NULL: at the end), or takes that away (child NULL). */
 void node_put(struct arena *arena, struct node *parent, const struct node *before,
 	      struct node *child);

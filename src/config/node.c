@@ -36,6 +36,17 @@ bool node_add(struct arena *arena, struct node *parent, struct node *child)
 	return true;
 }
 
+struct node *node_add_new(struct arena *arena, struct node *parent, const char *key,
+			  enum node_kind kind, struct mark mark)
+{
+	struct node *node = node_new(arena, kind, mark);
+
+	if (!node)
+		return NULL;
+	node->key = (char *)key;
+	return node_add(arena, parent, node) ? node : NULL;
+}
+
 void node_put(struct arena *arena, struct node *parent, const struct node *before,
 	      struct node *child)
 {

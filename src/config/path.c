@@ -155,7 +155,7 @@ static int64_t no_entry(struct config *config, const struct node *list, const st
 	if (step->name)
 		diag_error(config->diags, step->mark, "nothing in '%s' has the id '%s'%s%s%s",
 			   config_shown(config, step->shown), config_shown(config, step->name),
-			   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+			   CONFIG_DID_YOU_MEAN(near));
 	else if (step->index == UINT32_MAX)
 		diag_error(config->diags, step->mark, "'%s' has no such entry",
 			   config_shown(config, step->shown));

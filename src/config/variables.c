@@ -174,7 +174,7 @@ static void report_unset(struct expansion *e, const char *name, size_t len, stru
 	near = config_nearest(wanted, words);
 	wanted = config_shown(config, wanted);
 	diag_error(config->diags, mark, "the variable '%s' is not set%s%s%s", wanted,
-		   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+		   CONFIG_DID_YOU_MEAN(near));
 	diag_help(config->diags,
 		  "set it by --define %s=VALUE or in the environment, or write ${%s:-DEFAULT}",
 		  wanted, wanted);

@@ -21,15 +21,6 @@ struct acpi_pm_config {
 	uint32_t port, irq;
 };
 
-static uint64_t reg_read(struct device *dev, unsigned claim, uint64_t offset, unsigned size)
-{
-	(void)dev;
-	(void)claim;
-	(void)offset;
-	(void)size;
-	return 0;
-}
-
 static void reg_write(struct device *dev, unsigned claim, uint64_t offset, unsigned size,
 		      uint64_t value)
 {
@@ -92,7 +83,7 @@ const struct device_row device_acpi_pm = {
 	.create = device_create_nothing,
 	.destroy = device_nothing,
 	.reset = device_nothing,
-	.read = reg_read,
+	.read = device_read_nothing,
 	.write = reg_write,
 	.power_button = power_button,
 };

@@ -11,15 +11,6 @@ struct debug_exit_config {
 	uint64_t at;
 };
 
-static uint64_t reg_read(struct device *dev, unsigned claim, uint64_t offset, unsigned size)
-{
-	(void)dev;
-	(void)claim;
-	(void)offset;
-	(void)size;
-	return 0;
-}
-
 static void reg_write(struct device *dev, unsigned claim, uint64_t offset, unsigned size,
 		      uint64_t value)
 {
@@ -80,6 +71,6 @@ const struct device_row device_debug_exit = {
 	.create = device_create_nothing,
 	.destroy = device_nothing,
 	.reset = device_nothing,
-	.read = reg_read,
+	.read = device_read_nothing,
 	.write = reg_write,
 };

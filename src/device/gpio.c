@@ -134,8 +134,7 @@ static uint64_t reg_read(struct device *dev, unsigned claim, uint64_t offset, un
 	case REG_AFSEL:
 		return gpio->afsel;
 	default:
-		return offset >= DEVICE_PRIMECELL_IDS ? device_primecell_id(PERIPHERAL_ID, offset)
-						      : 0;
+		return device_primecell_id(PERIPHERAL_ID, offset);
 	}
 }
 
@@ -223,24 +222,8 @@ static const struct option options[] = {
 	{ 0 },
 };
 
-/* Where QEMU's `virt` machine has it. */
-static const uint64_t usual_at[] = { 0x09030000 };
-static const uint64_t usual_irq[] = { 7 };
-
 static const struct claim claims[] = {
-	{ .name = "registers",
-	  .space = SPACE_MEM,
-	  .size = DEVICE_PRIMECELL_SIZE,
-	  .fix = "at",
-	  .prefer = usual_at,
-	  .n_prefer = 1,
-	  .width = 4 },
-	{ .name = "interrupt",
-	  .space = SPACE_IRQ,
-	  .size = 1,
-	  .fix = "irq",
-	  .prefer = usual_irq,
-	  .n_prefer = 1 },
+	DEVICE_PRIMECELL_CLAIMS(0x09030000, 7),
 	{ 0 },
 };
 

@@ -297,7 +297,7 @@ static uint16_t read_reg(struct device *dev, uint64_t reg)
 	case REG_DMACR:
 		return uart->dmacr;
 	default:
-		return reg >= DEVICE_PRIMECELL_IDS ? device_primecell_id(PERIPHERAL_ID, reg) : 0;
+		return device_primecell_id(PERIPHERAL_ID, reg);
 	}
 }
 
@@ -424,24 +424,8 @@ static const struct option options[] = {
 	{ 0 },
 };
 
-/* Where QEMU's `virt` machine has it, and guests made for that look for it. */
-static const uint64_t usual_at[] = { 0x09000000 };
-static const uint64_t usual_irq[] = { 1 };
-
 static const struct claim claims[] = {
-	{ .name = "registers",
-	  .space = SPACE_MEM,
-	  .size = DEVICE_PRIMECELL_SIZE,
-	  .fix = "at",
-	  .prefer = usual_at,
-	  .n_prefer = 1,
-	  .width = 4 },
-	{ .name = "interrupt",
-	  .space = SPACE_IRQ,
-	  .size = 1,
-	  .fix = "irq",
-	  .prefer = usual_irq,
-	  .n_prefer = 1 },
+	DEVICE_PRIMECELL_CLAIMS(0x09000000, 1),
 	{ .name = "input", .space = SPACE_INPUT, .size = 1, .fix = "input" },
 	{ 0 },
 };

@@ -78,24 +78,45 @@ static int open_device(struct err *err)
 	return kvm;
 }
 
+static const struct kvm_feature features[] = {
+	{ KVM_CAP_USER_MEMORY, "guest memory from user space", true, 0 },
+	{ KVM_CAP_IMMEDIATE_EXIT, "immediate exits", true, 0 },
+	{ KVM_CAP_READONLY_MEM, "read-only memory", false, HV_CAP_READONLY_MEM },
+	{ KVM_CAP_IRQCHIP, "an interrupt controller", false,
+	  HV_CAP_IRQCHIP_FULL | HV_CAP_IRQ_LINE },
+	{ KVM_CAP_IRQFD, "irqfds", false, HV_CAP_IRQFD },
+	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, "ioeventfds of any length", false, HV_CAP_IOEVENTFD },
+	{ 0 },
+};
+
+/* Adds what the host has of them to caps. */
+static int probe_features(int kvm, const struct kvm_feature *feature, unsigned *caps,
+			  struct err *err)
+{
+	for (; feature->name; feature++) {
+		if (ioctl(kvm, KVM_CHECK_EXTENSION, feature->extension) > 0)
+			*caps |= feature->caps;
+		else if (feature->required)
+			return err_set(err, ENOTSUP, STATUS_UNAVAILABLE,
+				       "KVM on this host lacks %s (capability %d): Linux 4.13 or "
+				       "later is needed",
+				       feature->name, feature->extension);
+	}
+	return 0;
+}
+
 int kvm_probe(struct hv_caps *caps, struct err *err)
 {
 	struct hv_caps found = { 0 };
-	int ret = 0, n, kvm = open_device(err);
+	int ret, n, kvm = open_device(err);
 
 	if (kvm < 0)
 		return kvm;
-	for (const struct kvm_feature *f = kvm_arch_features; f->name; f++) {
-		if (ioctl(kvm, KVM_CHECK_EXTENSION, f->extension) > 0) {
-			found.caps |= f->caps;
-		} else if (f->required) {
-			ret = err_set(err, ENOTSUP, STATUS_UNAVAILABLE,
-				      "KVM on this host lacks %s (capability %d): Linux 4.13 or "
-				      "later is needed",
-				      f->name, f->extension);
-			goto out;
-		}
-	}
+	ret = probe_features(kvm, features, &found.caps, err);
+	if (!ret)
+		ret = probe_features(kvm, kvm_arch_features, &found.caps, err);
+	if (ret)
+		goto out;
 	/* Documentation/virt/kvm/api.rst 4.7: what to assume where the question is unknown. */
 	n = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
 	if (n <= 0)

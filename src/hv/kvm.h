@@ -72,7 +72,7 @@ extern const char *kvm_device;
 
 /* ---- kvm_ARCH.c, for kvm.c ----------------------------------------------------------------- */
 
-/* Everything that is asked of a host, in one table. */
+/* What is asked of a host, by kvm.c for every architecture and by kvm_ARCH.c besides. */
 struct kvm_feature {
 	int extension;	  /* KVM_CAP_... */
 	const char *name; /* its words; NULL ends the table */
@@ -84,7 +84,7 @@ extern const struct kvm_feature kvm_arch_features[];
 /* What to do where there is no KVM, for messages. */
 extern const char kvm_arch_how_to_get[];
 
-/* Fills caps->phys_bits; may lower caps->max_vcpus. */
+/* Fills caps->phys_bits, adds what is no capability of KVM's; may lower caps->max_vcpus. */
 void kvm_arch_probe(int kvm, struct hv_caps *caps);
 
 /* Makes the VM: its file descriptor, or -1 with errno. kvm: the open device. */

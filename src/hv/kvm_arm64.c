@@ -29,15 +29,8 @@
 /* ---- What this host offers ----------------------------------------------------------------- */
 
 const struct kvm_feature kvm_arch_features[] = {
-	{ KVM_CAP_USER_MEMORY, "guest memory from user space", true, 0 },
-	{ KVM_CAP_IMMEDIATE_EXIT, "immediate exits", true, 0 },
 	{ KVM_CAP_ONE_REG, "access to registers", true, 0 },
 	{ KVM_CAP_ARM_PSCI_0_2, "PSCI", true, 0 },
-	{ KVM_CAP_READONLY_MEM, "read-only memory", false, HV_CAP_READONLY_MEM },
-	{ KVM_CAP_IRQCHIP, "an interrupt controller", false,
-	  HV_CAP_IRQCHIP_FULL | HV_CAP_IRQ_LINE },
-	{ KVM_CAP_IRQFD, "irqfds", false, HV_CAP_IRQFD },
-	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, "ioeventfds of any length", false, HV_CAP_IOEVENTFD },
 	{ KVM_CAP_COALESCED_MMIO, "gathered writes", false, HV_CAP_COALESCE },
 	{ KVM_CAP_ARM_PMU_V3, "performance counters", false, HV_CAP_PMU },
 	{ KVM_CAP_ARM_SVE, "SVE", false, HV_CAP_SVE },

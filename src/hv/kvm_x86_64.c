@@ -37,19 +37,12 @@ struct kvm_arch_vm {
 /* ---- What this host offers ----------------------------------------------------------------- */
 
 const struct kvm_feature kvm_arch_features[] = {
-	{ KVM_CAP_USER_MEMORY, "guest memory from user space", true, HV_CAP_PIO },
-	{ KVM_CAP_IMMEDIATE_EXIT, "immediate exits", true, 0 },
 	{ KVM_CAP_EXT_CPUID, "CPUID for guests", true, 0 },
 	{ KVM_CAP_SET_TSS_ADDR, "placing of its task state segment", true, 0 },
 	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, "placing of its identity map", true, 0 },
-	{ KVM_CAP_READONLY_MEM, "read-only memory", false, HV_CAP_READONLY_MEM },
-	{ KVM_CAP_IRQCHIP, "an interrupt controller", false,
-	  HV_CAP_IRQCHIP_FULL | HV_CAP_IRQ_LINE },
 	{ KVM_CAP_SPLIT_IRQCHIP, "a split interrupt controller", false,
 	  HV_CAP_IRQCHIP_SPLIT | HV_CAP_IRQ_LINE },
 	{ KVM_CAP_SIGNAL_MSI, "message-signalled interrupts", false, HV_CAP_MSI },
-	{ KVM_CAP_IRQFD, "irqfds", false, HV_CAP_IRQFD },
-	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, "ioeventfds of any length", false, HV_CAP_IOEVENTFD },
 	{ KVM_CAP_PIT2, "an 8254 timer", false, HV_CAP_PIT },
 	{ KVM_CAP_COALESCED_PIO, "gathered writes", false, HV_CAP_COALESCE },
 	{ 0 },
@@ -63,6 +56,7 @@ void kvm_arch_probe(int kvm, struct hv_caps *caps)
 	unsigned eax, ebx, ecx, edx;
 
 	(void)kvm;
+	caps->caps |= HV_CAP_PIO;
 	if (caps->max_vcpus > HV_X86_64_MAX_VCPUS)
 		caps->max_vcpus = HV_X86_64_MAX_VCPUS;
 	/* The processor itself is asked: KVM's whole table takes 70 us. Memory encryption takes

@@ -9,18 +9,6 @@
 
 #include "machine_private.h"
 
-static int load_rom(struct machine *m, const struct plan_region *rom, struct err *err)
-{
-	struct image image;
-	int ret = image_reopen(&image, rom->file, rom->file_size, err);
-
-	if (ret)
-		return ret;
-	ret = image_load(&image, 0, m->memory, rom->start, image.size, err);
-	image_close(&image);
-	return ret;
-}
-
 static int build_memory(struct machine *m, struct err *err)
 {
 	const struct memory_slot *slots;
@@ -40,7 +28,7 @@ static int build_memory(struct machine *m, struct err *err)
 		ret = memory_add(m->memory, r->start, r->last - r->start + 1,
 				 rom ? MEMORY_READONLY : 0, err);
 		if (!ret && rom)
-			ret = load_rom(m, r, err);
+			ret = image_load_file(r->file, r->file_size, m->memory, r->start, err);
 		if (ret)
 			return ret;
 	}

@@ -361,3 +361,14 @@ int plan_devices(struct planner *p)
 	plan_sort_regions(p->plan);
 	return ret;
 }
+
+const struct plan_claim *plan_device_claim(const struct plan_device *dev, enum plan_space space)
+{
+	for (unsigned i = 0; dev && i < dev->n_claims; i++) {
+		const struct plan_claim *claim = &dev->claims[i];
+
+		if (claim->claim->space == space && (space != SPACE_IRQ || claim->connected))
+			return claim;
+	}
+	return NULL;
+}
