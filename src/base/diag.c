@@ -107,8 +107,8 @@ static size_t line_break(const char *p, const char *end)
 		return p + 1 < end && p[1] == '\n' ? 2 : 1;
 	if (*p == '\n')
 		return 1;
-	if ((uint8_t)*p < 0x80)
-		return 0;
+	if (*p != '\xc2' && *p != '\xe2')
+		return 0; /* lines may be long: a quick look at the byte that a break starts with */
 	n = utf8_decode(p, (size_t)(end - p), &c);
 	return c == 0x85 || c == 0x2028 || c == 0x2029 ? n : 0;
 }
@@ -116,8 +116,13 @@ static size_t line_break(const char *p, const char *end)
 /* The next character of a line; bytes that are not UTF-8 count as one each. */
 static size_t next_char(const char *p, const char *end, uint32_t *c)
 {
-	size_t n = utf8_decode(p, (size_t)(end - p), c);
+	size_t n;
 
+	if (*p >= ' ' && *p <= '~') { /* most are; lines may be long */
+		*c = (uint8_t)*p;
+		return 1;
+	}
+	n = utf8_decode(p, (size_t)(end - p), c);
 	if (!n || (utf8_is_control(*c) && *c != '\t')) {
 		*c = '?';
 		return n ? n : 1;
@@ -144,8 +149,7 @@ static bool find_line(const struct mark *mark, const char **start, const char **
 		p += n ? n : 1;
 	}
 	*start = p;
-	/* A quick look first: lines may be long. */
-	while (p < stop && ((*p >= ' ' && *p <= '~') || !line_break(p, stop)))
+	while (p < stop && !line_break(p, stop))
 		p++;
 	*end = p;
 	while (p > *start && (p[-1] == ' ' || p[-1] == '\t'))

@@ -4,7 +4,7 @@
 
 /* Under the sanitizers the same takes many times longer. */
 #ifdef FUZZ
-#define TOTAL (1u << 17)
+#define TOTAL (1u << 16)
 #else
 #define TOTAL (1u << 20)
 #endif
