@@ -79,6 +79,14 @@ static void names_at(const struct registry *registry, const struct place *place,
 	names[n] = NULL;
 }
 
+/* Keys of layers, which have no rows: any list's with a '+' behind it, and `extends`. */
+static const char extends_text[] =
+	"extends: file, or a list of files\n"
+	"      Layers below this file: mappings merge, lists are replaced, null takes a key away\n";
+static const char append_text[] = "\nWith a '+' behind the key a layer appends to the list below "
+				  "instead of replacing it; an\n"
+				  "entry with the id of one that is there merges with it.\n";
+
 static void print_option(const struct registry *registry, const struct place *place)
 {
 	const struct config_type *type;
@@ -108,13 +116,30 @@ static void print_place(const struct registry *registry, const struct place *pla
 		rows_print_type(stdout, registry, place->of, place->type);
 	else {
 		rows_print_options(stdout, place->type);
+		printf("  %s", extends_text);
 		printf("\n`vibevmm keys KEY` explains one; go on with a dot, as in "
 		       "boot.raw.load.\n");
 	}
 }
 
+static bool is_list(const struct option *option)
+{
+	for (const struct option *o = option; o && same_key(o, option); o++) {
+		if (o->kind == OPTION_CHOICES || o->kind == OPTION_MAPS)
+			return true;
+	}
+	return false;
+}
+
+static bool ends_with_plus(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 1 && name[len - 1] == '+';
+}
+
 static int unknown(const struct cli_command *command, const struct registry *registry,
-		   const struct place *place, const char *name)
+		   const struct place *place, const char *name, const char *behind)
 {
 	const char *here = place->option ? place->option->key : place->type->name;
 	bool top = !place->option && place->type == config_vm_type();
@@ -124,8 +149,8 @@ static int unknown(const struct cli_command *command, const struct registry *reg
 	near = config_nearest(name, names);
 	if (!names[0])
 		return cli_usage(command, "there is nothing below '%s'", here);
-	return cli_usage(command, "there is no key '%s'%s%s%s%s%s", name, top ? "" : " in ",
-			 top ? "" : here, CONFIG_DID_YOU_MEAN(near));
+	return cli_usage(command, "there is no key '%s%s'%s%s%s%s%s", name, behind,
+			 top ? "" : " in ", top ? "" : here, CONFIG_DID_YOU_MEAN(near));
 }
 
 static int keys(const struct cli_command *command, const struct cli_args *args)
@@ -133,7 +158,12 @@ static int keys(const struct cli_command *command, const struct cli_args *args)
 	const struct registry *registry = machine_registry();
 	struct place place = { .type = config_vm_type() };
 	const char *path = args->n_files ? args->files[0] : "";
+	bool append = false;
 
+	if (!strcmp(path, "extends")) {
+		fputs(extends_text, stdout);
+		return STATUS_OK;
+	}
 	while (*path) {
 		size_t len = strcspn(path, ".");
 		struct place before = place;
@@ -142,11 +172,16 @@ static int keys(const struct cli_command *command, const struct cli_args *args)
 		/* As messages name places: devices[2].uart16550.irq. */
 		snprintf(name, sizeof(name), "%.*s", (int)len, path);
 		name[strcspn(name, "[")] = 0;
-		if (!step(registry, &place, name))
-			return unknown(command, registry, &before, name);
+		append = ends_with_plus(name);
+		if (append)
+			name[strlen(name) - 1] = 0;
+		if (!step(registry, &place, name) || (append && !is_list(place.option)))
+			return unknown(command, registry, &before, name, append ? "+" : "");
 		path += len + (path[len] == '.');
 	}
 	print_place(registry, &place);
+	if (append)
+		fputs(append_text, stdout);
 	return STATUS_OK;
 }
 

@@ -102,9 +102,15 @@ static struct node *extended(struct config *config, const struct layer *layer, s
 static struct node *extend(struct config *config, const struct layer *layer, struct node *own,
 			   unsigned depth)
 {
-	struct node *extends = node_get(own, "extends"), *base = NULL;
+	struct node *extends = node_get(own, "extends"), *appended = node_get(own, "extends+");
+	struct node *base = NULL;
 	bool list = extends && extends->kind == NODE_SEQ, failed = false;
 
+	if (appended) {
+		diag_error(config->diags, appended->key_mark, "`extends` takes no '+'");
+		diag_help(config->diags, "list all files in one: `extends: [base.yaml, net.yaml]`");
+		node_put(&config->arena, own, appended, NULL);
+	}
 	if (!extends) {
 		compose_settle(config, own);
 		return own;
