@@ -67,6 +67,16 @@ struct hv_gic_config {
 	uint64_t dist;	      /* distributor */
 	uint64_t cpu;	      /* GICv2: CPU interface */
 	uint64_t redist, its; /* GICv3 */
+
+	/* GICv3: how many redistributors there are at redist, and where the other vCPUs' are.
+	 * 0: all are at redist. */
+	unsigned redist_room;
+	uint64_t redist_more;
+
+	/* GICv2: where a device has a GICv2m frame, and the lines that are its own: a message to
+	 * the frame's HV_GICV2M_SETSPI that names one of them is an edge on it. */
+	uint64_t frame;
+	unsigned frame_line, frame_lines;
 };
 
 /* Arm IHI 0069, 12.1 and 12.18: frames of 64 KiB, two for a redistributor and for an ITS; IHI 0048,
@@ -77,6 +87,10 @@ struct hv_gic_config {
 #define HV_GICV2_DIST_SIZE 0x1000U
 #define HV_GICV2_CPU_SIZE  0x2000U
 #define HV_GICV2_MAX_VCPUS 8U
+
+/* Arm DEN0029 (SBSA), appendix E, "GICv2m": a write of 32 + n to this register is an edge on SPI n.
+ */
+#define HV_GICV2M_SETSPI 0x40U
 
 /* The affinity of a vCPU of an arm64 machine, as MPIDR_EL1 and the device tree have it (Arm ARM,
  * D17.2.101: Aff0 in bits 7:0, Aff1, Aff2): 16 vCPUs share an Aff1, which is what one message of a
@@ -214,11 +228,18 @@ struct hv_backend {
 	void (*irq_set)(struct hv_vm *vm, unsigned line, bool level);
 	int (*msi_send)(struct hv_vm *vm, uint64_t addr, uint32_t data, uint32_t device);
 
-	/* Edge-triggered irqfd on a line, and ioeventfd on writes of len bytes (0: any) at addr.
+	/* Edge-triggered irqfd on a line, and ioeventfd on writes of len bytes (0: any) at addr,
+	 * those of *match alone unless it is NULL; on false undoes that, with the same arguments.
 	 * The caller owns fd. 0 or -errno. Any thread. */
 	int (*irqfd)(struct hv_vm *vm, unsigned line, int fd, struct err *err);
-	int (*ioeventfd)(struct hv_vm *vm, enum hv_space space, uint64_t addr, unsigned len, int fd,
-			 struct err *err);
+	int (*ioeventfd)(struct hv_vm *vm, enum hv_space space, uint64_t addr, unsigned len,
+			 const uint64_t *match, int fd, bool on, struct err *err);
+
+	/* Each signal of fd sends a message, as msi_send does. A call with a bound fd changes its
+	 * message; on false unbinds it, before fd is closed. The caller owns fd. 0 or -errno. Any
+	 * thread. */
+	int (*msi_irqfd)(struct hv_vm *vm, int fd, uint64_t addr, uint32_t data, uint32_t device,
+			 bool on, struct err *err);
 
 	/* Gathers writes of size bytes at addr instead of exiting for each, or stops doing so. What
 	 * was gathered comes out before vcpu_run returns the next exit of any vCPU, or in drain.

@@ -23,6 +23,9 @@
 #include <vibevmm/host.h>
 #include <vibevmm/memory.h>
 #include <vibevmm/plan.h>
+#include <vibevmm/wire.h>
+
+struct pci_bus; /* pci.h */
 
 /* What the machine lends to its devices. One object for all; functions may be called from any
  * thread, with device locks held. Tests give their own. */
@@ -49,9 +52,28 @@ struct device_host {
 	void (*coalesce)(struct device_host *host, struct device *dev, unsigned claim,
 			 uint64_t offset, unsigned size, bool on);
 
+	/* Signals fd when the guest writes len bytes (0: any number) at that address, and that
+	 * value unless match is NULL; such writes reach no device any more. on false: no longer;
+	 * with the same arguments. The caller owns fd. 0, or -errno: -ENOTSUP where the backend has
+	 * no such thing, and writes come as ever. May take a millisecond. */
+	int (*ioeventfd)(struct device_host *host, uint64_t addr, unsigned len,
+			 const uint64_t *match, int fd, bool on);
+
+	/* Sends the interrupt message that writes data to addr; who: the sender as the guest's
+	 * tables number it, for PCI its function. Never blocks for long. 0 or -errno. */
+	int (*msi_send)(struct device_host *host, uint64_t addr, uint32_t data, uint32_t who);
+
+	/* The same, each time fd is signalled, without us: for those outside who have fd. A call
+	 * with a bound fd changes its message; on false unbinds it. May take milliseconds.
+	 * -ENOTSUP: the backend has no such thing. */
+	int (*msi_irqfd)(struct device_host *host, int fd, uint64_t addr, uint32_t data,
+			 uint32_t who, bool on);
+
 	struct loop *loop;	 /* event loop, host.h */
 	struct console *console; /* the VM's standard input and output, host.h */
 	struct memory *memory;	 /* guest RAM, for devices that do DMA */
+	struct pci_bus *pci;	 /* pci.h; NULL: this VM has no PCI host bridge */
+	const char *vm_name;	 /* the config's */
 };
 
 struct device {
@@ -95,6 +117,18 @@ const struct plan_claim *device_place(const struct device *dev, unsigned claim);
 
 /* The line's level; does nothing if claim is -1 or not connected. */
 void device_irq_set(struct device *dev, int claim, bool level);
+
+/* The option `to`, the other end of a line: an OPTION_MAP of this type holds a struct wire_config.
+ * check reports contradictions, for a row's check: within `to`, which may be NULL, and between that
+ * and `input`, which is about standard input and NULL where there is no such option. */
+extern const struct config_type device_wire_type;
+void device_wire_check(const struct wire_config *config, const struct node *to,
+		       const struct node *input, struct diags *diags);
+
+/* For a row's check: reports a socket's path, at node, that is too long if so many bytes come
+ * behind it. */
+void device_check_socket(const struct node *node, const char *path, size_t behind,
+			 struct diags *diags);
 
 /* All rows of devices.def. */
 const struct device_row *const *device_rows(size_t *n);

@@ -17,6 +17,7 @@ struct memory;
 
 enum {
 	MEMORY_READONLY = 1 << 0, /* the guest may not write (ROM) */
+	MEMORY_SHARED = 1 << 1,	  /* a memfd, so that another process can map it, too */
 };
 
 /* One range of guest-physical addresses backed by host memory. */
@@ -25,6 +26,7 @@ struct memory_slot {
 	uint64_t size;
 	uint8_t *host;
 	unsigned flags;
+	int fd; /* MEMORY_SHARED: the memfd, whose offset 0 is gpa; else -1 */
 };
 
 /* NULL when out of memory. memory_free unmaps everything; NULL is allowed. */

@@ -1,9 +1,11 @@
 /* memory.c: guest-physical memory as host mappings. */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <vibevmm/bytes.h>
 #include <vibevmm/memory.h>
@@ -29,11 +31,33 @@ void memory_free(struct memory *memory)
 {
 	if (!memory)
 		return;
-	for (size_t i = 0; i < memory->n; i++)
+	for (size_t i = 0; i < memory->n; i++) {
 		munmap(memory->mappings[i].start, memory->mappings[i].size);
+		if (memory->slots[i].fd >= 0)
+			close(memory->slots[i].fd);
+	}
 	free(memory->mappings);
 	free(memory->slots);
 	free(memory);
+}
+
+/* A file of that size in place of the pages at start. It can't shrink, so that whoever else has it
+ * can't make us touch pages that are gone. Its descriptor, or -errno. */
+static int share(uint8_t *start, uint64_t size)
+{
+	int ret = 0, fd = memfd_create("guest memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)size) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ||
+	    mmap(start, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+		ret = -errno;
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	return fd;
 }
 
 int memory_add(struct memory *memory, uint64_t gpa, uint64_t size, unsigned flags, struct err *err)
@@ -43,6 +67,7 @@ int memory_add(struct memory *memory, uint64_t gpa, uint64_t size, unsigned flag
 	struct mapping *mappings;
 	size_t i = memory->n;
 	uint8_t *start;
+	int fd = -1;
 
 	slots = realloc(memory->slots, (i + 1) * sizeof(*slots));
 	if (slots)
@@ -65,6 +90,15 @@ int memory_add(struct memory *memory, uint64_t gpa, uint64_t size, unsigned flag
 				 (unsigned long long)(size >> 10));
 	mappings[i] = (struct mapping){ start, total };
 	start += (HUGE_PAGE - (uintptr_t)start % HUGE_PAGE) % HUGE_PAGE + offset;
+	if (flags & MEMORY_SHARED) {
+		fd = share(start, size);
+		if (fd < 0) {
+			munmap(mappings[i].start, total);
+			return err_errno(err, -fd, STATUS_UNAVAILABLE,
+					 "shared guest memory of %llu KiB",
+					 (unsigned long long)(size >> 10));
+		}
+	}
 	if (size >= HUGE_PAGE)
 		madvise(start, size, MADV_HUGEPAGE);
 #ifdef MADV_DONTDUMP
@@ -76,7 +110,7 @@ int memory_add(struct memory *memory, uint64_t gpa, uint64_t size, unsigned flag
 	}
 	assert(i == 0 || slots[i - 1].gpa + slots[i - 1].size <= gpa);
 	assert(i == memory->n || gpa + size <= slots[i + 1].gpa);
-	slots[i] = (struct memory_slot){ gpa, size, start, flags };
+	slots[i] = (struct memory_slot){ gpa, size, start, flags, fd };
 	memory->n++;
 	return 0;
 }

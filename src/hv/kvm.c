@@ -146,6 +146,7 @@ int kvm_vm_create(const struct hv_vm_config *config, struct hv_vm **vm, struct e
 	new->config = *config;
 	new->fd = -1;
 	pthread_mutex_init(&new->ring.lock, NULL);
+	pthread_mutex_init(&new->routes.lock, NULL);
 	new->vcpus = calloc(config->vcpus, sizeof(*new->vcpus));
 	if (!new->vcpus) {
 		ret = err_errno(err, ENOMEM, STATUS_OSERR, "vCPUs");
@@ -176,6 +177,11 @@ int kvm_vm_create(const struct hv_vm_config *config, struct hv_vm **vm, struct e
 	ret = kvm_arch_vm_init(new, kvm, err);
 	if (ret)
 		goto out;
+	ret = kvm_routes_init(new);
+	if (ret) {
+		err_errno(err, -ret, STATUS_OSERR, "VM");
+		goto out;
+	}
 	*vm = new;
 	new = NULL;
 out:
@@ -188,6 +194,8 @@ out:
 void kvm_vm_destroy(struct hv_vm *vm)
 {
 	kvm_arch_vm_free(vm);
+	kvm_routes_free(vm);
+	pthread_mutex_destroy(&vm->routes.lock);
 	pthread_mutex_destroy(&vm->ring.lock);
 	if (vm->fd >= 0)
 		close(vm->fd);
@@ -236,23 +244,17 @@ const uint8_t *kvm_memory_at(const struct hv_vm *vm, uint64_t gpa, size_t *len)
 
 /* ---- Events -------------------------------------------------------------------------------- */
 
-int kvm_irqfd(struct hv_vm *vm, unsigned line, int fd, struct err *err)
-{
-	struct kvm_irqfd irqfd = { .fd = (uint32_t)fd, .gsi = line };
-
-	if (ioctl(vm->fd, KVM_IRQFD, &irqfd))
-		return err_errno(err, errno, STATUS_OSERR, "KVM refuses an irqfd on line %u", line);
-	return 0;
-}
-
-int kvm_ioeventfd(struct hv_vm *vm, enum hv_space space, uint64_t addr, unsigned len, int fd,
-		  struct err *err)
+int kvm_ioeventfd(struct hv_vm *vm, enum hv_space space, uint64_t addr, unsigned len,
+		  const uint64_t *match, int fd, bool on, struct err *err)
 {
 	struct kvm_ioeventfd ioeventfd = {
+		.datamatch = match ? *match : 0,
 		.addr = addr,
 		.len = len,
 		.fd = fd,
-		.flags = space == HV_PIO ? KVM_IOEVENTFD_FLAG_PIO : 0,
+		.flags = (space == HV_PIO ? KVM_IOEVENTFD_FLAG_PIO : 0) |
+			 (match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0) |
+			 (on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
 	};
 
 	if (ioctl(vm->fd, KVM_IOEVENTFD, &ioeventfd))

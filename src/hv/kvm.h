@@ -35,6 +35,16 @@ struct hv_vm {
 		struct kvm_coalesced_mmio_ring *shared; /* in the first vCPU's; NULL: none */
 		pthread_mutex_t lock;			/* of who empties it */
 	} ring;
+	struct kvm_routes {
+		pthread_mutex_t lock; /* also of what the pins' routes are made from */
+		struct kvm_message {
+			int fd; /* that sends it; -1: none, the GSI is free */
+			uint64_t addr;
+			uint32_t data, device;
+		} * bound; /* GSI kvm_arch_pins() + index */
+		uint32_t n;
+		struct kvm_irq_routing *table; /* with room for all */
+	} routes;
 	struct kvm_arch_vm *arch; /* kvm_ARCH.c's own */
 };
 
@@ -53,9 +63,8 @@ int kvm_vm_create(const struct hv_vm_config *config, struct hv_vm **vm, struct e
 void kvm_vm_destroy(struct hv_vm *vm);
 int kvm_mem_map(struct hv_vm *vm, uint64_t gpa, uint64_t size, void *host, unsigned flags,
 		struct err *err);
-int kvm_irqfd(struct hv_vm *vm, unsigned line, int fd, struct err *err);
-int kvm_ioeventfd(struct hv_vm *vm, enum hv_space space, uint64_t addr, unsigned len, int fd,
-		  struct err *err);
+int kvm_ioeventfd(struct hv_vm *vm, enum hv_space space, uint64_t addr, unsigned len,
+		  const uint64_t *match, int fd, bool on, struct err *err);
 int kvm_vcpu_create(struct hv_vm *vm, unsigned index, struct hv_vcpu **vcpu, struct err *err);
 void kvm_vcpu_destroy(struct hv_vcpu *vcpu);
 void kvm_vcpu_run(struct hv_vcpu *vcpu, struct hv_exit *exit);
@@ -100,9 +109,31 @@ int kvm_arch_vcpu_open(struct hv_vm *vm, unsigned index);
 /* Right after the vCPU was made. */
 int kvm_arch_vcpu_init(struct hv_vcpu *vcpu, struct err *err);
 
+/* GSIs below are pins of the interrupt controller, as far as the VM uses them. */
+unsigned kvm_arch_pins(const struct hv_vm *vm);
+
+/* The routes of those pins that need one, at most two each, into entries; how many. And that of a
+ * message, but for its GSI; false: it leads nowhere. vm->routes.lock is held. */
+uint32_t kvm_arch_pin_routes(const struct hv_vm *vm, struct kvm_irq_routing_entry *entries);
+bool kvm_arch_message_route(const struct hv_vm *vm, const struct kvm_message *message,
+			    struct kvm_irq_routing_entry *entry);
+
 /* First look at an exit. False if it isn't one of the architecture's own; otherwise *exit is set,
  * to HV_EXIT_AGAIN if it was dealt with on the spot. */
 bool kvm_arch_exit(struct hv_vcpu *vcpu, struct hv_exit *exit);
+
+/* ---- kvm_routes_linux.c, for rows, kvm.c and kvm_ARCH.c ------------------------------------- */
+
+int kvm_irqfd(struct hv_vm *vm, unsigned line, int fd, struct err *err);
+int kvm_msi_irqfd(struct hv_vm *vm, int fd, uint64_t addr, uint32_t data, uint32_t device, bool on,
+		  struct err *err);
+
+/* Tells KVM all routes: those of pins have changed. vm->routes.lock is held. 0 or -errno. */
+int kvm_routes_set(struct hv_vm *vm);
+
+/* When vm->arch is there; free copes with a VM that never came that far. 0 or -ENOMEM. */
+int kvm_routes_init(struct hv_vm *vm);
+void kvm_routes_free(struct hv_vm *vm);
 
 /* ---- kvm_ring.c, for rows and kvm.c --------------------------------------------------------- */
 

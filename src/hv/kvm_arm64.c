@@ -310,6 +310,7 @@ const struct hv_backend hv_kvm_arm64 = {
 	.msi_send = kvm_arm64_msi_send,
 	.irqfd = kvm_irqfd,
 	.ioeventfd = kvm_ioeventfd,
+	.msi_irqfd = kvm_msi_irqfd,
 	.coalesce = kvm_coalesce,
 	.gathered = kvm_gathered,
 	.drain = kvm_drain,

@@ -1,7 +1,8 @@
 /* kvm_arm64_gic.c: KVM's interrupt controllers for arm64: GICv2, GICv3 and its ITS.
  *
  * Linux Documentation/virt/kvm/devices/arm-vgic.rst, arm-vgic-v3.rst, arm-vgic-its.rst. A line is
- * an SPI; without routes of ours KVM connects GSI n to SPI n, and so irqfds to lines.
+ * an SPI, and GSI n leads to SPI n, in the routes that KVM begins with and in ours. A message goes
+ * to the ITS; or, if it is for the frame of a GICv2m, it is an edge on a line.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,12 +15,17 @@
 
 /* Arm IHI 0069, 2.2: interrupts below are a vCPU's own, SPIs begin there, and end below the last.
  */
-#define FIRST_SPI 32U
-#define INTIDS	  1024U
+#define FIRST_SPI      32U
+#define INTIDS_SPI_END 1020U
+#define INTIDS	       1024U
 
 /* Lowest and step of what KVM_DEV_ARM_VGIC_GRP_NR_IRQS takes. */
 #define INTIDS_MIN  64U
 #define INTIDS_STEP 32U
+
+/* KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION: how many redistributors, above their address of 64 KiB pages
+ * and the region's number. */
+#define REDISTS_SHIFT 52
 
 static const struct {
 	uint32_t type;
@@ -27,7 +33,6 @@ static const struct {
 } devices[] = {
 	{ KVM_DEV_TYPE_ARM_VGIC_V2, HV_CAP_GICV2 },
 	{ KVM_DEV_TYPE_ARM_VGIC_V3, HV_CAP_GICV3 },
-	/* Messages go through the ITS. */
 	{ KVM_DEV_TYPE_ARM_VGIC_ITS, HV_CAP_ITS },
 };
 
@@ -42,7 +47,8 @@ unsigned kvm_arm64_gic_caps(int vm)
 		if (!ioctl(vm, KVM_CREATE_DEVICE, &test))
 			caps |= devices[i].cap;
 	}
-	return caps & HV_CAP_ITS ? caps | HV_CAP_MSI : caps;
+	/* Messages go through the ITS, or with a GICv2 through a device's frame. */
+	return caps & (HV_CAP_ITS | HV_CAP_GICV2) ? caps | HV_CAP_MSI : caps;
 }
 
 static int set(int device, uint32_t group, uint64_t attr, const void *value)
@@ -65,6 +71,24 @@ static int place(int device, const char *part, uint64_t type, uint64_t addr, str
 				 "KVM refuses the interrupt controller's %s at %#llx", part,
 				 (unsigned long long)addr);
 	return 0;
+}
+
+/* One or two regions: KVM has a table of them, numbered, which holds how many fit into each. */
+static int place_redistributors(int device, const struct hv_vm *vm, struct err *err)
+{
+	const struct hv_gic_config *gic = &vm->config.gic;
+	uint64_t vcpus = vm->config.vcpus, room = gic->redist_room;
+	int ret;
+
+	if (!room || vcpus <= room)
+		return place(device, "redistributors", KVM_VGIC_V3_ADDR_TYPE_REDIST, gic->redist,
+			     err);
+	ret = place(device, "redistributors", KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION,
+		    room << REDISTS_SHIFT | gic->redist, err);
+	if (!ret)
+		ret = place(device, "other redistributors", KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION,
+			    (vcpus - room) << REDISTS_SHIFT | gic->redist_more | 1, err);
+	return ret;
 }
 
 static int init(int device, const char *name, struct err *err)
@@ -120,11 +144,9 @@ static int create_gic(struct hv_vm *vm, struct err *err)
 	}
 	ret = place(device, "distributor",
 		    v3 ? KVM_VGIC_V3_ADDR_TYPE_DIST : KVM_VGIC_V2_ADDR_TYPE_DIST, gic->dist, err);
-	if (!ret && v3)
-		ret = place(device, "redistributors", KVM_VGIC_V3_ADDR_TYPE_REDIST, gic->redist,
-			    err);
-	else if (!ret)
-		ret = place(device, "CPU interface", KVM_VGIC_V2_ADDR_TYPE_CPU, gic->cpu, err);
+	if (!ret)
+		ret = v3 ? place_redistributors(device, vm, err)
+			 : place(device, "CPU interface", KVM_VGIC_V2_ADDR_TYPE_CPU, gic->cpu, err);
 	if (!ret)
 		ret = init(device, name, err);
 out:
@@ -163,6 +185,69 @@ void kvm_arm64_irq_set(struct hv_vm *vm, unsigned line, bool level)
 		ioctl(vm->fd, KVM_IRQ_LINE, &irq);
 }
 
+/* ---- Messages ------------------------------------------------------------------------------ */
+
+unsigned kvm_arch_pins(const struct hv_vm *vm)
+{
+	return vm->config.irq_lines ? vm->config.irq_lines : INTIDS_SPI_END - FIRST_SPI;
+}
+
+static struct kvm_irq_routing_entry line_route(uint32_t line)
+{
+	return (struct kvm_irq_routing_entry){
+		.gsi = line,
+		.type = KVM_IRQ_ROUTING_IRQCHIP,
+		.u.irqchip = { .pin = line },
+	};
+}
+
+uint32_t kvm_arch_pin_routes(const struct hv_vm *vm, struct kvm_irq_routing_entry *entries)
+{
+	uint32_t n = kvm_arch_pins(vm);
+
+	for (uint32_t line = 0; line < n; line++)
+		entries[line] = line_route(line);
+	return n;
+}
+
+static bool is_for_frame(const struct hv_vm *vm, uint64_t addr)
+{
+	const struct hv_gic_config *gic = &vm->config.gic;
+
+	return gic->frame && addr == gic->frame + HV_GICV2M_SETSPI;
+}
+
+/* The line that a message to the frame names; false: none of the frame's own. */
+static bool line_of(const struct hv_vm *vm, uint32_t data, uint32_t *line)
+{
+	const struct hv_gic_config *gic = &vm->config.gic;
+
+	*line = data - FIRST_SPI;
+	return data >= FIRST_SPI && *line - gic->frame_line < gic->frame_lines;
+}
+
+bool kvm_arch_message_route(const struct hv_vm *vm, const struct kvm_message *message,
+			    struct kvm_irq_routing_entry *entry)
+{
+	uint32_t line;
+
+	if (is_for_frame(vm, message->addr)) {
+		if (!line_of(vm, message->data, &line))
+			return false;
+		*entry = line_route(line);
+		return true;
+	}
+	*entry = (struct kvm_irq_routing_entry){
+		.type = KVM_IRQ_ROUTING_MSI,
+		.flags = KVM_MSI_VALID_DEVID,
+		.u.msi = { .address_lo = (uint32_t)message->addr,
+			   .address_hi = (uint32_t)(message->addr >> 32),
+			   .data = message->data,
+			   .devid = message->device },
+	};
+	return true;
+}
+
 int kvm_arm64_msi_send(struct hv_vm *vm, uint64_t addr, uint32_t data, uint32_t device)
 {
 	struct kvm_msi msi = {
@@ -172,7 +257,15 @@ int kvm_arm64_msi_send(struct hv_vm *vm, uint64_t addr, uint32_t data, uint32_t 
 		.flags = KVM_MSI_VALID_DEVID,
 		.devid = device,
 	};
+	uint32_t line;
 
+	if (is_for_frame(vm, addr)) {
+		if (line_of(vm, data, &line)) {
+			kvm_arm64_irq_set(vm, line, true);
+			kvm_arm64_irq_set(vm, line, false);
+		}
+		return 0;
+	}
 	/* 0: the guest has not mapped it, which is its own affair */
 	return ioctl(vm->fd, KVM_SIGNAL_MSI, &msi) < 0 ? -errno : 0;
 }

@@ -2,13 +2,12 @@
  *
  * With the split interrupt controller KVM has the local APICs and we have the I/O APIC, whose
  * window never shows outside of here. Its pins become messages (KVM_SIGNAL_MSI). KVM gets to know
- * a pin's message too (KVM_SET_GSI_ROUTING), but only where it must: for an irqfd, which delivers
+ * a pin's message too (kvm_routes_linux.c), but only where it must: for an irqfd, which delivers
  * it without us; and for a level-triggered pin, whose EOI KVM then reports. Telling it costs a
  * grace period, so pins that need neither are not told.
  */
 #include <cpuid.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,10 +27,7 @@
 
 struct kvm_arch_vm {
 	struct kvm_x86_64_cpuid cpuid;
-
-	/* The split interrupt controller. */
-	pthread_mutex_t lock; /* of ioapic */
-	struct ioapic ioapic;
+	struct ioapic ioapic; /* of the split interrupt controller, under vm->routes.lock */
 };
 
 /* ---- What this host offers ----------------------------------------------------------------- */
@@ -105,59 +101,105 @@ static void ioapic_send(void *arg, const struct ioapic_message *message)
 	x86_msi_send(arg, message->addr, message->data, 0);
 }
 
-/* Tells KVM about the pins it must know. */
+/* A pin that KVM must know has another message. */
 static void ioapic_reroute(void *arg)
 {
-	const struct hv_vm *vm = arg;
-	const struct ioapic *ioapic = &vm->arch->ioapic;
-	union {
-		struct kvm_irq_routing table;
-		char room[sizeof(struct kvm_irq_routing) +
-			  IOAPIC_PINS * sizeof(struct kvm_irq_routing_entry)];
-	} u = { 0 };
+	if (kvm_routes_set(arg))
+		log_error("KVM refuses the routes of interrupt lines");
+}
 
+unsigned kvm_arch_pins(const struct hv_vm *vm)
+{
+	(void)vm;
+	return IOAPIC_PINS;
+}
+
+/* A new table replaces the one that KVM makes for a full interrupt controller: line n is pin n of
+ * the I/O APIC, and the first 16 are the 8259s', too. */
+static uint32_t full_routes(struct kvm_irq_routing_entry *entries)
+{
+	uint32_t n = 0;
+
+	for (uint32_t pin = 0; pin < IOAPIC_PINS; pin++) {
+		entries[n++] = (struct kvm_irq_routing_entry){
+			.gsi = pin,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = pin },
+		};
+		if (pin >= 16)
+			continue;
+		entries[n++] = (struct kvm_irq_routing_entry){
+			.gsi = pin,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = { .irqchip = pin < 8 ? KVM_IRQCHIP_PIC_MASTER
+							  : KVM_IRQCHIP_PIC_SLAVE,
+				       .pin = pin % 8 },
+		};
+	}
+	return n;
+}
+
+uint32_t kvm_arch_pin_routes(const struct hv_vm *vm, struct kvm_irq_routing_entry *entries)
+{
+	const struct ioapic *ioapic = &vm->arch->ioapic;
+	uint32_t n = 0;
+
+	if (vm->config.irqchip == HV_IRQCHIP_FULL)
+		return full_routes(entries);
 	for (uint32_t pin = 0; pin < ioapic->pins; pin++) {
 		const struct ioapic_message *message = &ioapic->routes[pin];
 
 		if (!(ioapic->routed & 1U << pin))
 			continue;
-		u.table.entries[u.table.nr++] = (struct kvm_irq_routing_entry){
+		entries[n++] = (struct kvm_irq_routing_entry){
 			.gsi = pin,
 			.type = KVM_IRQ_ROUTING_MSI,
 			.u.msi = { .address_lo = (uint32_t)message->addr, .data = message->data },
 		};
 	}
-	if (ioctl(vm->fd, KVM_SET_GSI_ROUTING, &u.table))
-		log_error("KVM refuses the routes of interrupt lines");
+	return n;
+}
+
+bool kvm_arch_message_route(const struct hv_vm *vm, const struct kvm_message *message,
+			    struct kvm_irq_routing_entry *entry)
+{
+	(void)vm;
+	*entry = (struct kvm_irq_routing_entry){
+		.type = KVM_IRQ_ROUTING_MSI,
+		.u.msi = { .address_lo = (uint32_t)message->addr,
+			   .address_hi = (uint32_t)(message->addr >> 32),
+			   .data = message->data },
+	};
+	return true;
 }
 
 /* An access to the I/O APIC's window. */
-static void ioapic_access(struct kvm_arch_vm *arch, struct kvm_run *run)
+static void ioapic_access(struct hv_vm *vm, struct kvm_run *run)
 {
+	struct ioapic *ioapic = &vm->arch->ioapic;
 	uint64_t offset = run->mmio.phys_addr - IOAPIC_BASE;
 	uint32_t len = run->mmio.len;
 
-	pthread_mutex_lock(&arch->lock);
+	pthread_mutex_lock(&vm->routes.lock);
 	if (run->mmio.is_write)
-		ioapic_write(&arch->ioapic, offset,
+		ioapic_write(ioapic, offset,
 			     (uint32_t)bytes_get(run->mmio.data, len < 4 ? len : 4));
 	else
-		bytes_put(run->mmio.data, len, ioapic_read(&arch->ioapic, offset));
-	pthread_mutex_unlock(&arch->lock);
+		bytes_put(run->mmio.data, len, ioapic_read(ioapic, offset));
+	pthread_mutex_unlock(&vm->routes.lock);
 }
 
 static void x86_irq_set(struct hv_vm *vm, unsigned line, bool level)
 {
-	struct kvm_arch_vm *arch = vm->arch;
 	struct kvm_irq_level irq = { .irq = line, .level = level };
 
 	switch (vm->config.irqchip) {
 	case HV_IRQCHIP_NONE:
 		break;
 	case HV_IRQCHIP_SPLIT:
-		pthread_mutex_lock(&arch->lock);
-		ioapic_set(&arch->ioapic, line, level);
-		pthread_mutex_unlock(&arch->lock);
+		pthread_mutex_lock(&vm->routes.lock);
+		ioapic_set(&vm->arch->ioapic, line, level);
+		pthread_mutex_unlock(&vm->routes.lock);
 		break;
 	case HV_IRQCHIP_FULL:
 		ioctl(vm->fd, KVM_IRQ_LINE, &irq);
@@ -167,18 +209,17 @@ static void x86_irq_set(struct hv_vm *vm, unsigned line, bool level)
 
 static int x86_irqfd(struct hv_vm *vm, unsigned line, int fd, struct err *err)
 {
-	struct kvm_arch_vm *arch = vm->arch;
 	int ret;
 
 	if (line >= IOAPIC_PINS ||
-	    (vm->config.irqchip == HV_IRQCHIP_SPLIT && line >= arch->ioapic.pins))
+	    (vm->config.irqchip == HV_IRQCHIP_SPLIT && line >= vm->arch->ioapic.pins))
 		return err_set(err, EINVAL, STATUS_BUG, "there is no interrupt line %u", line);
 	ret = kvm_irqfd(vm, line, fd, err);
 	if (ret || vm->config.irqchip != HV_IRQCHIP_SPLIT)
 		return ret;
-	pthread_mutex_lock(&arch->lock);
-	ioapic_follow(&arch->ioapic, line);
-	pthread_mutex_unlock(&arch->lock);
+	pthread_mutex_lock(&vm->routes.lock);
+	ioapic_follow(&vm->arch->ioapic, line);
+	pthread_mutex_unlock(&vm->routes.lock);
 	return 0;
 }
 
@@ -223,7 +264,6 @@ int kvm_arch_vm_init(struct hv_vm *vm, int kvm, struct err *err)
 	if (!arch)
 		return err_errno(err, ENOMEM, STATUS_OSERR, "VM");
 	vm->arch = arch;
-	pthread_mutex_init(&arch->lock, NULL);
 	arch->ioapic.send = ioapic_send;
 	arch->ioapic.reroute = ioapic_reroute;
 	arch->ioapic.arg = vm;
@@ -246,7 +286,6 @@ void kvm_arch_vm_free(struct hv_vm *vm)
 {
 	if (!vm->arch)
 		return;
-	pthread_mutex_destroy(&vm->arch->lock);
 	kvm_x86_64_cpuid_free(&vm->arch->cpuid);
 	free(vm->arch);
 }
@@ -341,7 +380,7 @@ static void emulation_failure(const struct kvm_run *run, struct hv_exit *exit)
 
 bool kvm_arch_exit(struct hv_vcpu *vcpu, struct hv_exit *exit)
 {
-	struct kvm_arch_vm *arch = vcpu->vm->arch;
+	struct hv_vm *vm = vcpu->vm;
 	struct kvm_run *run = vcpu->run;
 
 	switch (run->exit_reason) {
@@ -354,16 +393,16 @@ bool kvm_arch_exit(struct hv_vcpu *vcpu, struct hv_exit *exit)
 		exit->io.write = run->io.direction == KVM_EXIT_IO_OUT;
 		return true;
 	case KVM_EXIT_MMIO:
-		if (vcpu->vm->config.irqchip != HV_IRQCHIP_SPLIT ||
+		if (vm->config.irqchip != HV_IRQCHIP_SPLIT ||
 		    run->mmio.phys_addr - IOAPIC_BASE >= IOAPIC_WINDOW)
 			return false;
-		ioapic_access(arch, run);
+		ioapic_access(vm, run);
 		exit->kind = HV_EXIT_AGAIN;
 		return true;
 	case KVM_EXIT_IOAPIC_EOI:
-		pthread_mutex_lock(&arch->lock);
-		ioapic_eoi(&arch->ioapic, run->eoi.vector);
-		pthread_mutex_unlock(&arch->lock);
+		pthread_mutex_lock(&vm->routes.lock);
+		ioapic_eoi(&vm->arch->ioapic, run->eoi.vector);
+		pthread_mutex_unlock(&vm->routes.lock);
 		exit->kind = HV_EXIT_AGAIN;
 		return true;
 	case KVM_EXIT_HLT:
@@ -390,6 +429,7 @@ const struct hv_backend hv_kvm_x86_64 = {
 	.msi_send = x86_msi_send,
 	.irqfd = x86_irqfd,
 	.ioeventfd = kvm_ioeventfd,
+	.msi_irqfd = kvm_msi_irqfd,
 	.coalesce = kvm_coalesce,
 	.gathered = kvm_gathered,
 	.drain = kvm_drain,

@@ -18,6 +18,7 @@ static int check_host(struct machine *m, struct err *err)
 
 	if (ret)
 		return ret;
+	m->caps = caps.caps;
 	doctor_caps(m->plan, m->backend, &caps, &findings);
 	doctor_memory(m->plan, &findings);
 	missing = findings_missing(&findings);

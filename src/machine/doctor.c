@@ -1,6 +1,7 @@
 /* doctor.c: what a VM needs of its host, line by line. `run` refuses what is missing here. */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -188,16 +189,42 @@ static void check_file(const struct files *files, struct mark mark, const char *
 	}
 }
 
+/* Whose it is and whether it is a tap shows when it is opened. */
+static void check_interface(const struct files *files, struct mark mark, const char *subject,
+			    const char *name)
+{
+	char word[SHELL_QUOTE_MAX];
+
+	if (if_nametoindex(name)) {
+		finding_add(files->findings, FINDING_OK, mark, subject, "'%s' is there", name);
+	} else if (!geteuid()) {
+		finding_add(files->findings, FINDING_OK, mark, subject,
+			    "'%s' is not there and will be made, without address or bridge", name);
+	} else {
+		finding_add(files->findings, FINDING_MISSING, mark, subject,
+			    "there is no interface '%s'", name);
+		finding_command(files->findings, "sudo ip tuntap add %s mode tap user $USER",
+				shell_quote(name, word, sizeof(word)));
+	}
+}
+
 static int on_option(void *arg, const struct config_choice *choice, const struct option *option,
 		     const void *member, const struct node *node)
 {
 	const struct files *files = arg;
 	char subject[48];
 
-	if (option->kind != OPTION_PATH)
+	bool interface = option->kind == OPTION_STRING && option->text == TEXT_IFNAME;
+
+	if (!interface && (option->kind != OPTION_PATH || option->made))
 		return 0;
 	snprintf(subject, sizeof(subject), "%s%s%s", choice ? choice->type->name : "",
 		 choice ? "." : "", option->key);
+	if (interface) {
+		check_interface(files, node->mark.line ? node->mark : file_mark(files->plan),
+				subject, *(char *const *)member);
+		return 0;
+	}
 	check_file(files, node->mark.line ? node->mark : file_mark(files->plan), subject,
 		   *(char *const *)member,
 		   choice && option->disk && config_disk_written(choice, option->disk));

@@ -1,4 +1,7 @@
-/* host.c: what the machine does for its devices: lines, gathered writes, the guest's last words. */
+/* host.c: what the machine does for its devices: interrupts, doorbells, gathered writes, the
+ * guest's last words. */
+#include <errno.h>
+
 #include <vibevmm/log.h>
 
 #include "machine_private.h"
@@ -16,6 +19,37 @@ static void irq_set(struct device_host *host, struct device *dev, unsigned claim
 	struct machine *m = machine_of(host);
 
 	m->backend->irq_set(m->vm, (unsigned)device_place(dev, claim)->start, level);
+}
+
+/* ---- Messages and doorbells ---------------------------------------------------------------- */
+
+static int msi_send(struct device_host *host, uint64_t addr, uint32_t data, uint32_t who)
+{
+	struct machine *m = machine_of(host);
+
+	if (!(m->caps & HV_CAP_MSI))
+		return -ENOTSUP;
+	return m->backend->msi_send(m->vm, addr, data, who);
+}
+
+static int msi_irqfd(struct device_host *host, int fd, uint64_t addr, uint32_t data, uint32_t who,
+		     bool on)
+{
+	struct machine *m = machine_of(host);
+
+	if (!(m->caps & HV_CAP_MSI) || !(m->caps & HV_CAP_IRQFD) || !m->backend->msi_irqfd)
+		return -ENOTSUP;
+	return m->backend->msi_irqfd(m->vm, fd, addr, data, who, on, NULL);
+}
+
+static int ioeventfd(struct device_host *host, uint64_t addr, unsigned len, const uint64_t *match,
+		     int fd, bool on)
+{
+	struct machine *m = machine_of(host);
+
+	if (!(m->caps & HV_CAP_IOEVENTFD))
+		return -ENOTSUP;
+	return m->backend->ioeventfd(m->vm, HV_MMIO, addr, len, match, fd, on, NULL);
 }
 
 /* ---- Ends ---------------------------------------------------------------------------------- */
@@ -102,8 +136,12 @@ void machine_host_init(struct machine *m)
 		.guest_reset = guest_reset,
 		.guest_panic = guest_panic,
 		.coalesce = coalesce,
+		.ioeventfd = ioeventfd,
+		.msi_send = msi_send,
+		.msi_irqfd = msi_irqfd,
 		.loop = m->loop,
 		.console = m->console,
+		.vm_name = m->plan->config->name,
 	};
 	m->drain = (struct loop_timer){ .fn = drain_due, .arg = m };
 }

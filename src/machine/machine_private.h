@@ -58,6 +58,7 @@ struct machine {
 	const struct plan *plan;
 	struct machine_options options;
 	const struct hv_backend *backend;
+	unsigned caps; /* what it has on this host: enum hv_cap */
 	struct loop *loop;
 	struct console *console;
 	struct device_host host;

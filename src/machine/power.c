@@ -6,11 +6,23 @@
 #include <vibevmm/bytes.h>
 #include <vibevmm/image.h>
 #include <vibevmm/log.h>
+#include <vibevmm/pci.h>
 
 #include "machine_private.h"
 
+/* Another process works on guest memory for a device. */
+static bool is_shared(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_devices; i++) {
+		if (plan->devices[i].row->shares_memory)
+			return true;
+	}
+	return false;
+}
+
 static int build_memory(struct machine *m, struct err *err)
 {
+	unsigned ram_flags = is_shared(m->plan) ? MEMORY_SHARED : 0;
 	const struct memory_slot *slots;
 	size_t n;
 	int ret;
@@ -26,7 +38,7 @@ static int build_memory(struct machine *m, struct err *err)
 		if (r->space != SPACE_MEM || (!rom && r->kind != REGION_RAM))
 			continue;
 		ret = memory_add(m->memory, r->start, r->last - r->start + 1,
-				 rom ? MEMORY_READONLY : 0, err);
+				 rom ? MEMORY_READONLY : ram_flags, err);
 		if (!ret && rom)
 			ret = image_load_file(r->file, r->file_size, m->memory, r->start, err);
 		if (ret)
@@ -45,10 +57,26 @@ static int build_memory(struct machine *m, struct err *err)
 	return 0;
 }
 
+static bool has_pci(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_devices; i++) {
+		const struct device_description *about = plan->devices[i].row->describe;
+
+		if (about && about->role == ROLE_PCI)
+			return true;
+	}
+	return false;
+}
+
 static int build_devices(struct machine *m, struct err *err)
 {
 	const struct plan *plan = m->plan;
 
+	if (has_pci(plan)) {
+		m->host.pci = pci_bus_new();
+		if (!m->host.pci)
+			return err_errno(err, ENOMEM, STATUS_OSERR, "PCI bus");
+	}
 	m->devices = calloc(plan->n_devices ? plan->n_devices : 1, sizeof(*m->devices));
 	if (!m->devices)
 		return err_errno(err, ENOMEM, STATUS_OSERR, "devices");
@@ -156,6 +184,8 @@ void machine_power_off(struct machine *m)
 	}
 	free(m->devices);
 	m->devices = NULL;
+	pci_bus_free(m->host.pci);
+	m->host.pci = NULL;
 	console_unlisten(m->console);
 	for (size_t space = 0; space < ARRAY_SIZE(m->bus); space++) {
 		bus_free(&m->bus[space]);

@@ -4,6 +4,7 @@
  *   0x00000  RAM: code at RIG_CODE, RIG_DATA for the guest
  *   0x10000  nothing
  *   0x20000  ROM, 4 KiB, each byte its offset's low half
+ *  0x100000  more RAM, for tables
  *
  * Every test runs under a time limit: an endless one ends the program, which counts as failed.
  */
@@ -24,18 +25,20 @@
 #include <vibevmm/bytes.h>
 #include <vibevmm/memory.h>
 
-#define RIG_CODE     0x1000U
-#define RIG_DATA     0xb000U
-#define RIG_RAM_SIZE 0x10000U
-#define RIG_ROM	     0x20000U
-#define RIG_ROM_SIZE 0x1000U
+#define RIG_CODE      0x1000U
+#define RIG_DATA      0xb000U
+#define RIG_RAM_SIZE  0x10000U
+#define RIG_ROM	      0x20000U
+#define RIG_ROM_SIZE  0x1000U
+#define RIG_MORE      0x100000U
+#define RIG_MORE_SIZE 0x80000U
 
 struct rig {
 	const struct hv_backend *hv;
 	struct hv_vm *vm;
 	struct hv_vcpu *vcpu;
 	struct hv_exit exit;
-	uint8_t *ram, *rom;
+	uint8_t *ram, *rom, *more;
 };
 
 static inline void *rig_alloc(size_t size)
@@ -73,10 +76,12 @@ static inline void rig_open_config(struct rig *rig, const struct hv_backend *hv,
 	*rig = (struct rig){ .hv = hv };
 	rig->ram = rig_alloc(RIG_RAM_SIZE);
 	rig->rom = rig_alloc(RIG_ROM_SIZE);
+	rig->more = rig_alloc(RIG_MORE_SIZE);
 	for (unsigned i = 0; i < RIG_ROM_SIZE; i++)
 		rig->rom[i] = (uint8_t)i;
 	if (hv->vm_create(config, &rig->vm, &err) ||
 	    hv->mem_map(rig->vm, 0, RIG_RAM_SIZE, rig->ram, 0, &err) ||
+	    hv->mem_map(rig->vm, RIG_MORE, RIG_MORE_SIZE, rig->more, 0, &err) ||
 	    hv->mem_map(rig->vm, RIG_ROM, RIG_ROM_SIZE, rig->rom, MEMORY_READONLY, &err) ||
 	    hv->platform_create(rig->vm, &err) || hv->vcpu_create(rig->vm, 0, &rig->vcpu, &err))
 		fail_msg("%s", err.text);
@@ -88,6 +93,7 @@ static inline void rig_close(struct rig *rig)
 	rig->hv->vm_destroy(rig->vm);
 	munmap(rig->ram, RIG_RAM_SIZE);
 	munmap(rig->rom, RIG_ROM_SIZE);
+	munmap(rig->more, RIG_MORE_SIZE);
 	alarm(0);
 }
 

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
-#include <sys/eventfd.h>
 
 #include "conformance/rig.h"
 
@@ -322,26 +321,7 @@ static void wfi_sleeps_until_a_kick(void **state)
 	rig_close(&rig);
 }
 
-/* ---- Without an exit ------------------------------------------------------------------------ */
-
-GUEST(doorbell, PORT "str w0, [x9, #64]; str x0, [x9];" HANG);
-
-static void an_ioeventfd_takes_a_write(void **state)
-{
-	struct rig rig;
-	struct err err;
-	uint64_t count;
-	int fd = eventfd(0, EFD_NONBLOCK);
-
-	rig_need(*state, HV_CAP_IOEVENTFD);
-	OPEN(&rig, doorbell);
-	assert_int_equal(rig.hv->ioeventfd(rig.vm, HV_MMIO, RIG_PORT + 64, 4, fd, &err), 0);
-	expect_says(&rig, 0x1111222233334444);
-	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
-	assert_int_equal(count, 1);
-	close(fd);
-	rig_close(&rig);
-}
+/* ---- Gathered writes ------------------------------------------------------------------------ */
 
 struct gathered {
 	unsigned n;
@@ -425,7 +405,6 @@ int main(void)
 		RIG_TEST(unknown_calls_are_not_supported),
 		RIG_TEST(psci_cpu_on_starts_a_second_vcpu),
 		RIG_TEST(wfi_sleeps_until_a_kick),
-		RIG_TEST(an_ioeventfd_takes_a_write),
 		RIG_TEST(gathered_writes_come_before_the_next_exit),
 		RIG_TEST(the_dump_tells_the_last_exception_in_words),
 	};

@@ -2,43 +2,13 @@
 #include <errno.h>
 #include <sys/eventfd.h>
 
-#include "conformance/rig.h"
-
-#define LINE  3U
-#define INTID (32U + LINE)
-
-/* Arm IHI 0069, 12.9: GICD_CTLR at 0, GICD_IGROUPR at 0x80, GICD_ISENABLER at 0x100, each register
- * of 32 interrupts; 12.11: of a redistributor's second frame the same, for SGIs and PPIs. The guest
- * lets line 3 through, and its timer's interrupt, says so, and sleeps. */
-#define VECTORS "mov x0, #0x2000; msr VBAR_EL1, x0; mov x9, #0x30000; mov x10, #0x08000000;"
-#define SLEEP	"isb; str xzr, [x9]; msr DAIFClr, #2; 1: wfi; b 1b;"
-
-/* Line 3 goes to the vCPU of affinity 0 (GICD_IROUTER, 0x6000 and 8 bytes each: 0 after reset). */
-#define CPU_V3                                                                                     \
-	"mov x1, #1; msr S3_0_C12_C12_5, x1; isb; mov x1, #0xff; msr S3_0_C4_C6_0, x1;"            \
-	"mov x1, #1; msr S3_0_C12_C12_7, x1;"
-GUEST(v3, VECTORS "mov w1, #0x12; str w1, [x10]; mov w1, #8; str w1, [x10, #0x84];"
-		  "str w1, [x10, #0x104];" CPU_V3 SLEEP);
-/* The handler reads ICC_IAR1_EL1, says it, and writes ICC_EOIR1_EL1. */
-GUEST(v3_handler, "mrs x1, S3_0_C12_C12_0; str x1, [x9]; msr S3_0_C12_C12_1, x1; eret;");
-
-/* GICD_ITARGETSR at 0x800, a byte each; GICC_CTLR, PMR, IAR, EOIR at 0, 4, 0xc, 0x10 (IHI 0048,
- * 4.3 and 4.4). */
-GUEST(v2, VECTORS "add x11, x10, #0x10000; mov w1, #1; strb w1, [x10, #0x823]; mov w1, #8;"
-		  "str w1, [x10, #0x104]; mov w1, #1; str w1, [x10]; mov w1, #0xff;"
-		  "str w1, [x11, #4]; mov w1, #1; str w1, [x11];" SLEEP);
-GUEST(v2_handler, "ldr w1, [x11, #0xc]; str x1, [x9]; str w1, [x11, #0x10]; eret;");
+#include "conformance/irq_arm64.h"
 
 static void open_v3(struct rig *rig, void **state, unsigned caps)
 {
 	rig_need(*state, HV_CAP_GICV3 | caps);
 	rig_open_gic(rig, *state, 1, HV_GIC_V3);
 	rig_put(rig, RIG_VECTORS + RIG_VECTOR_IRQ, v3_handler);
-}
-
-static void expect_says(struct rig *rig, uint64_t value)
-{
-	rig_expect_io(rig, HV_EXIT_MMIO, true, RIG_PORT, 8, value);
 }
 
 /* Twice, so that the end of the first one counts as well. */
@@ -140,6 +110,35 @@ static void an_its_is_there_and_survives_a_stray_message(void **state)
 	rig_close(&rig);
 }
 
+/* GICR_TYPER is at offset 8 (IHI 0069, 12.11): bit 4 says that it is the last of its region, bits
+ * 23 to 8 whose it is. */
+GUEST(redists, "mov x9, #0x30000; mov x10, #0x080a0000; mov x11, #0x20000; ldr x1, [x10, #8];"
+	       "str x1, [x9]; add x10, x10, x11; ldr x1, [x10, #8]; str x1, [x9];"
+	       "mov x10, #0x0a000000; ldr x1, [x10, #8]; str x1, [x9]; 1: wfi; b 1b");
+
+static void redistributors_may_be_in_two_places(void **state)
+{
+	struct hv_gic_config gic = rig_gic(HV_GIC_V3);
+	struct rig rig;
+
+	rig_need(*state, HV_CAP_GICV3);
+	gic.redist_room = 2;
+	gic.redist_more = 0x0a000000;
+	rig_open_config(&rig, *state,
+			&(struct hv_vm_config){ .vcpus = 3,
+						.topology = { 1, 3, 1 },
+						.irqchip = HV_IRQCHIP_FULL,
+						.gic = gic,
+						.irq_lines = 1 });
+	rig_enter(&rig, redists);
+	for (uint64_t i = 0; i < 3; i++) {
+		rig_expect(&rig, HV_EXIT_MMIO);
+		assert_int_equal(bytes_get(rig.exit.io.data, 8) & 0xffff10,
+				 i << 8 | (i > 0 ? 1 << 4 : 0));
+	}
+	rig_close(&rig);
+}
+
 static void the_gic_that_a_host_lacks_is_refused_with_what_it_has(void **state)
 {
 	const struct hv_backend *hv = *state;
@@ -213,6 +212,7 @@ int main(void)
 		RIG_TEST(an_irqfd_interrupts_without_us),
 		RIG_TEST(the_timer_ends_a_wfi),
 		RIG_TEST(an_its_is_there_and_survives_a_stray_message),
+		RIG_TEST(redistributors_may_be_in_two_places),
 		RIG_TEST(the_gic_that_a_host_lacks_is_refused_with_what_it_has),
 		RIG_TEST(performance_counters_are_there_if_asked_for),
 		RIG_TEST(scalable_vectors_are_there_if_asked_for),

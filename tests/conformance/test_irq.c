@@ -1,62 +1,15 @@
-/* test_irq.c: interrupt controllers, eventfds and several vCPUs of every backend. */
+/* test_irq.c: interrupt controllers, irqfds and several vCPUs of every backend. */
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/eventfd.h>
 
-#include "conformance/rig.h"
+#include "conformance/irq_x86_64.h"
 
-/* ---- Interrupts ---------------------------------------------------------------------------- */
-
-#define PIN	   5
-#define PIN_VECTOR 0x31 /* of PIN */
-#define MSI_VECTOR 0x32
-
-enum { PORT_PIN = 0x11, PORT_MSI = 0x12, PORT_READY = 0x13, PORT_IDLE = 0x14, PORT_READ = 0x15 };
-
-#define IOAPIC_WRITE(reg, value)                                                                   \
-	"mov $0xfec00000, %edi; movl $" reg ", (%rdi); movl $" value ", 0x10(%rdi);"
-
-/* Software-enables the local APIC, and masks its input from an 8259. */
-#define APIC_ON "mov $0xfee00000, %edi; movl $0x1ff, 0xf0(%rdi); movl $0x10000, 0x350(%rdi);"
-
-/* Handlers, at 0x40 and 0x80, don't return, since IRET is more than some hosts can do: they say
- * which interrupt came, end it at the local APIC, drop the frame of 40 bytes and go on idling.
- * Idling, the guest exits all the time with interrupts enabled, so a pending one comes at once. */
-#define IRQ_GUEST(entry)                                                                           \
-	"jmp 3f;"                                                                                  \
-	".balign 0x40; mov $0x11, %dx; jmp 1f;"                                                    \
-	".balign 0x40; mov $0x12, %dx; jmp 1f;"                                                    \
-	"1: out %al, %dx; mov $0xfee000b0, %edi; movl $0, (%rdi); add $40, %rsp;"                  \
-	"2: sti; nop; 4: out %al, $0x14; jmp 4b;"                                                  \
-	"3:" APIC_ON IOAPIC_WRITE("0x1b", "0") IOAPIC_WRITE(                                       \
-		"0x1a", entry) "movl $0x1a, (%rdi); mov 0x10(%rdi), %eax; out %eax, $0x15;"        \
-			       "out %al, $0x13; jmp 2b;"
+/* ---- Lines and messages -------------------------------------------------------------------- */
 
 GUEST(edge, 64, IRQ_GUEST("0x31"));
 GUEST(level, 64, IRQ_GUEST("0x8031"));
 GUEST(masked, 64, IRQ_GUEST("0x10031"));
-
-#define enter_irq_guest(rig, name, entry)                                                          \
-	do {                                                                                       \
-		rig_enter(rig, RIG_LONG, name);                                                    \
-		rig_gate(rig, PIN_VECTOR, 0x40);                                                   \
-		rig_gate(rig, MSI_VECTOR, 0x80);                                                   \
-		rig_expect_io(rig, HV_EXIT_PIO, true, PORT_READ, 4, entry);                        \
-		rig_expect_io(rig, HV_EXIT_PIO, true, PORT_READY, 1, (entry)&0xff);                \
-	} while (0)
-
-/* Runs until the guest took an interrupt, and returns its port; 0 if it idled `rounds` times. */
-static uint64_t next_interrupt(struct rig *rig, unsigned rounds)
-{
-	for (unsigned i = 0; i < rounds; i++) {
-		rig_expect(rig, HV_EXIT_PIO);
-		if (rig->exit.io.addr != PORT_IDLE)
-			return rig->exit.io.addr;
-	}
-	return 0;
-}
-
-#define QUIET 10 /* rounds of idling without an interrupt that show there is none */
 
 static void edge_lines(const struct hv_backend *hv, enum hv_irqchip irqchip, unsigned cap)
 {
@@ -257,53 +210,6 @@ static void the_timer_counts_in_the_kernel(void **state)
 	rig_close(&rig);
 }
 
-/* ---- ioeventfd ----------------------------------------------------------------------------- */
-
-GUEST(doorbells, 64,
-      "mov $0x10200, %ebx; mov $7, %eax;"
-      "out %ax, $0x30; out %ax, $0x30; out %ax, $0x31; mov %eax, (%rbx); mov %al, 8(%rbx);"
-      "mov %rax, 8(%rbx); out %al, $0x30; mov %eax, 4(%rbx); hlt");
-
-static uint64_t eventfd_count(int fd)
-{
-	uint64_t count = 0;
-
-	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
-}
-
-static void doorbells_signal_without_an_exit(void **state)
-{
-	const struct hv_backend *hv = *state;
-	struct rig rig;
-	struct err err;
-	int port, window, any;
-
-	rig_need(hv, HV_CAP_IOEVENTFD | HV_CAP_PIO);
-	port = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	window = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	any = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	assert_true(port >= 0 && window >= 0 && any >= 0);
-	rig_open(&rig, hv, 1, HV_IRQCHIP_NONE);
-	if (hv->ioeventfd(rig.vm, HV_PIO, 0x30, 2, port, &err) ||
-	    hv->ioeventfd(rig.vm, HV_MMIO, 0x10200, 4, window, &err) ||
-	    hv->ioeventfd(rig.vm, HV_MMIO, 0x10208, 0, any, &err))
-		fail_msg("%s", err.text);
-	rig_enter(&rig, RIG_LONG, doorbells);
-	rig_expect_io(&rig, HV_EXIT_PIO, true, 0x31, 2, 7);
-	assert_int_equal(eventfd_count(port), 2);
-	assert_int_equal(eventfd_count(window), 0);
-	rig_expect_io(&rig, HV_EXIT_PIO, true, 0x30, 1, 7); /* another width: no doorbell */
-	assert_int_equal(eventfd_count(port), 0);
-	assert_int_equal(eventfd_count(window), 1);
-	assert_int_equal(eventfd_count(any), 2);
-	rig_expect_io(&rig, HV_EXIT_MMIO, true, 0x10204, 4, 7);
-	rig_expect(&rig, HV_EXIT_HALT);
-	rig_close(&rig);
-	close(port);
-	close(window);
-	close(any);
-}
-
 /* ---- Several vCPUs ------------------------------------------------------------------------- */
 
 /* Switches the APIC on, sends INIT, then STARTUP twice for RIG_AP_CODE, to APIC ID 1 (Intel SDM
@@ -439,7 +345,6 @@ int main(void)
 		RIG_TEST(split_controller_irqfd_of_a_masked_pin_is_silent),
 		RIG_TEST(impossible_machines_are_refused_in_words),
 		RIG_TEST(the_timer_counts_in_the_kernel),
-		RIG_TEST(doorbells_signal_without_an_exit),
 		RIG_TEST(a_second_vcpu_waits_for_init_and_startup),
 		RIG_TEST(a_vcpu_that_never_starts_can_be_kicked),
 		RIG_TEST(cpuid_tells_of_the_apic_and_of_all_vcpus),

@@ -103,6 +103,8 @@ static void functions_are_all_there_or_none(void **state)
 		assert_int_equal(b->irq_set != NULL, here && (b->caps.caps & HV_CAP_IRQ_LINE));
 		assert_int_equal(b->msi_send != NULL, here && (b->caps.caps & HV_CAP_MSI));
 		assert_int_equal(b->irqfd != NULL, here && (b->caps.caps & HV_CAP_IRQFD));
+		assert_int_equal(b->msi_irqfd != NULL, here && (b->caps.caps & HV_CAP_MSI) &&
+							       (b->caps.caps & HV_CAP_IRQFD));
 		assert_int_equal(b->ioeventfd != NULL, here && (b->caps.caps & HV_CAP_IOEVENTFD));
 	}
 }

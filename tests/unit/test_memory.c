@@ -1,10 +1,13 @@
 /* test_memory.c: no guest address reaches host memory but through a slot that holds it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -103,6 +106,38 @@ static void more_than_the_host_can_address_is_refused_in_words(void **state)
 	assert_non_null(strstr(err.text, "guest memory"));
 }
 
+static void shared_memory_is_a_file_that_cannot_shrink(void **state)
+{
+	struct memory *m = memory_new();
+	const struct memory_slot *slots;
+	uint8_t *other;
+	int fd;
+
+	(void)state;
+	assert_non_null(m);
+	assert_int_equal(memory_add(m, 0x100000, 0x400000, MEMORY_SHARED, NULL), 0);
+	assert_int_equal(memory_add(m, 0x1000, 0x1000, MEMORY_READONLY, NULL), 0);
+	assert_int_equal(memory_slots(m, &slots), 2);
+	assert_int_equal(slots[0].fd, -1);
+	fd = slots[1].fd;
+	assert_true(fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
+	assert_int_equal((uintptr_t)slots[1].host % 0x200000, 0x100000);
+
+	other = mmap(NULL, 0x400000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(other, MAP_FAILED);
+	assert_int_equal(memory_write(m, 0x4ffffc, "last", 4), 0);
+	assert_memory_equal(other + 0x3ffffc, "last", 4);
+	other[0] = 42;
+	assert_int_equal(*(uint8_t *)memory_ptr(m, 0x100000, 1, false), 42);
+	assert_true(ftruncate(fd, 0x1000) < 0);
+	assert_true(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) < 0);
+
+	memory_free(m);
+	assert_true(fcntl(fd, F_GETFD) < 0);
+	assert_int_equal(other[0], 42);
+	munmap(other, 0x400000);
+}
+
 static void little_endian_numbers_survive_a_round_trip(void **state)
 {
 	uint8_t buf[9] = { 0 };
@@ -142,6 +177,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(more_than_the_host_can_address_is_refused_in_words,
 						setup, teardown),
+		cmocka_unit_test(shared_memory_is_a_file_that_cannot_shrink),
 		cmocka_unit_test(little_endian_numbers_survive_a_round_trip),
 		cmocka_unit_test(ranges_and_alignment_do_not_wrap_unseen),
 	};
