@@ -25,6 +25,7 @@ enum layout_kind {
 	LAYOUT_MMIO,	 /* windows without a fixed place go here */
 	LAYOUT_PLATFORM, /* belongs to the interrupt controller or the backend: only if there is one
 			  */
+	LAYOUT_REDISTS,	 /* the same, only if hv_gic_config.redist_more is there */
 	LAYOUT_PIO,	 /* ports without a fixed place go here */
 	LAYOUT_IRQ,	 /* lines without a fixed place go here */
 	LAYOUT_PCI,	 /* PCI's: windows for BARs ... */
@@ -226,8 +227,15 @@ void plan_set_entry(struct plan *plan, struct diags *diags, enum entry_mode mode
 		    struct mark mark);
 
 /* The device's first claim of that space, a line only if it is connected; NULL if there is none, or
- * no device. */
+ * no device. The same for the pool that a claim is out of. */
 const struct plan_claim *plan_device_claim(const struct plan_device *dev, enum plan_space space);
+const struct plan_claim *plan_pool_claim(const struct plan_device *dev, enum claim_pool pool);
+
+/* The first device in that role, or NULL. */
+const struct plan_device *plan_find_role(const struct plan *plan, enum device_role role);
+
+/* The layout's row that a claim out of this pool gets; NULL: the arch has none. */
+const struct layout_row *plan_pool_row(const struct arch_row *arch, enum claim_pool pool);
 
 /* The region of that space and kind mask (1 << kind) that holds addr, or NULL. */
 const struct plan_region *plan_region_at(const struct plan *plan, enum plan_space space,

@@ -19,8 +19,19 @@ enum plan_space {
 	SPACE_MEM,   /* guest-physical addresses */
 	SPACE_PIO,   /* x86 ports, 0..0xffff */
 	SPACE_IRQ,   /* interrupt lines: GSIs on x86, SPIs on arm64 */
+	SPACE_PCI,   /* functions of PCI bus 0: device << 3 | function, 0..255 */
+	SPACE_BAR,   /* guest-physical addresses inside the windows of the PCI host bridge */
 	SPACE_INPUT, /* the VM's standard input: one reader */
 	SPACE_COUNT,
+};
+
+/* Where a claim that isn't fixed may lie: the layout rows of its space, or others. */
+enum claim_pool {
+	POOL_SPACE,	   /* LAYOUT_MMIO, _PIO, _IRQ */
+	POOL_PCI_CONFIG,   /* LAYOUT_PCI_CONFIG */
+	POOL_PCI_WINDOW,   /* the LAYOUT_PCI row below 4 GiB: all of it, size and align are 0 */
+	POOL_PCI_WINDOW64, /* the one above 4 GiB, if the BARs don't all fit below and the address
+			    * width and RAM leave it free: else the device does without */
 };
 
 /* What a device needs a place for. The planner finds the place; the device sees only the claim's
@@ -36,6 +47,10 @@ struct claim {
 	const char *unless;	/* ... or only if this one is not */
 	const uint64_t *prefer; /* places to try first, in order */
 	size_t n_prefer;
+	const char *when; /* ... or only if this OPTION_ENUM has the value `is` */
+	uint32_t is;
+	enum claim_pool pool;
+	bool level;	/* a line that is level-triggered; otherwise it is told to be an edge */
 	unsigned width; /* widest access in bytes that the device takes at once; the bus splits
 			 * wider ones. 0: 8 */
 };
@@ -49,6 +64,9 @@ enum device_role {
 	ROLE_KEYBOARD, /* an i8042: the same */
 	ROLE_POWER,    /* power off, reset and the power button: the FADT's registers */
 	ROLE_PANIC,    /* the guest reports its panic here */
+	ROLE_PCI,      /* the PCI host bridge: MCFG, _PRT; the loader adds one where a device has
+			* a claim in SPACE_PCI and the config lists none */
+	ROLE_MSI,      /* a frame that turns messages into lines: GICv2m */
 };
 
 /* How a device shows in ACPI and in the device tree. Addresses, ports and lines come from its
@@ -75,6 +93,7 @@ struct device_row {
 	unsigned max;		    /* how many in one VM; 0: no limit */
 	const struct claim *claims; /* ends with name NULL; may itself be NULL */
 	unsigned needs, wants;	    /* enum hv_cap bits: refuse without; use if there */
+	bool shares_memory;	    /* another process reads and writes guest memory for it */
 	const struct device_description *describe; /* NULL: only who knows of it finds it */
 
 	/* Rules across options. Pure; reports to diags at the marks of `node`. May be NULL. */

@@ -7,15 +7,16 @@
  * ACPI.
  *
  * Whatever isn't there is said not to be, so that nobody looks for it. Processors are in the MADT
- * alone: without power states they need no objects. PCI would add an MCFG here, and its bridge to
- * the DSDT.
+ * alone: without power states they need no objects.
  */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <vibevmm/bytes.h>
 
 #include "acpi.h"
+#include "acpi_pci.h"
 #include "aml.h"
 
 #define HEADER	   36U /* 5.2.6 */
@@ -27,17 +28,6 @@
 #define NOTIFY_BUTTON 0x80 /* 5.6.6, table 5.162 */
 
 /* ---- What the plan has ----------------------------------------------------------------------- */
-
-static const struct plan_device *find_role(const struct plan *plan, enum device_role role)
-{
-	for (size_t i = 0; i < plan->n_devices; i++) {
-		const struct device_description *describe = plan->devices[i].row->describe;
-
-		if (describe && describe->role == role)
-			return &plan->devices[i];
-	}
-	return NULL;
-}
 
 /* The device's registers, in ports or memory. */
 static const struct plan_claim *find_registers(const struct plan_device *dev)
@@ -104,41 +94,43 @@ static void resources(struct blob *blob, const struct plan_device *dev, unsigned
 		else if (claim->claim->space == SPACE_MEM)
 			aml_memory(blob, claim->start, claim->size);
 		else if (claim->claim->space == SPACE_IRQ && claim->connected)
-			aml_interrupt(blob, claim->start);
+			aml_interrupt(blob, claim->start, claim->claim->level);
 	}
 	aml_close_resources(blob, at);
 }
 
-/* The device's number among those of its kind, from 0; *several: it isn't the only one. */
-static uint64_t unique_id(const struct plan *plan, size_t device, bool *several)
+/* Whether it has an object of its own: a PCI device is found on its bus. */
+static bool has_object(const struct plan_device *dev)
 {
-	const char *hid = plan->devices[device].row->describe->hid;
-	uint64_t id = 0;
+	const struct device_description *describe = dev->row->describe;
 
-	*several = false;
-	for (size_t i = 0; i < plan->n_devices; i++) {
-		const struct device_description *describe = plan->devices[i].row->describe;
-
-		if (i == device || !describe || !describe->hid || strcmp(describe->hid, hid) != 0)
-			continue;
-		*several = true;
-		id += i < device;
-	}
-	return id;
+	return describe && describe->hid && describe->role != ROLE_PCI && find_registers(dev);
 }
 
-static void device_object(struct blob *blob, const struct plan *plan, size_t device)
+/* How many devices have this _HID, and how many of them have their object. */
+struct kind {
+	const char *hid; /* NULL: the end of the list */
+	uint64_t all, done;
+};
+
+static struct kind *kind_of(struct kind *kinds, const struct plan_device *dev)
+{
+	while (kinds->hid && strcmp(kinds->hid, dev->row->describe->hid) != 0)
+		kinds++;
+	kinds->hid = dev->row->describe->hid;
+	return kinds;
+}
+
+static void device_object(struct blob *blob, const struct plan *plan, size_t device,
+			  struct kind *kind)
 {
 	const struct plan_device *dev = &plan->devices[device];
 	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 	char name[5] = "D000";
-	bool several;
-	uint64_t id;
-	size_t object;
+	size_t object, id = device;
 
 	/* 46656 of them: a config of 1 MiB, the most there is, can't have as many with windows of
 	 * their own. */
-	id = device;
 	for (int i = 3; i > 0; i--, id /= 36)
 		name[i] = digits[id % 36];
 	assert(id < 10);
@@ -147,10 +139,9 @@ static void device_object(struct blob *blob, const struct plan *plan, size_t dev
 	object = aml_device(blob, name);
 	aml_name(blob, "_HID");
 	aml_hid(blob, dev->row->describe->hid);
-	id = unique_id(plan, device, &several);
-	if (several) {
+	if (kind->all > 1) {
 		aml_name(blob, "_UID");
-		aml_integer(blob, id);
+		aml_integer(blob, kind->done++);
 	}
 	if (dev->row->describe->role == ROLE_PANIC) { /* its drivers ask */
 		aml_name(blob, "_STA");
@@ -186,9 +177,29 @@ static void power_button(struct blob *blob, const struct plan_device *power)
 	aml_close(blob, object);
 }
 
+static void device_objects(struct blob *blob, const struct plan *plan)
+{
+	struct kind *kinds = calloc(plan->registry->n_devices + 1, sizeof(*kinds));
+
+	if (!kinds) {
+		blob->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < plan->n_devices; i++) {
+		if (has_object(&plan->devices[i]))
+			kind_of(kinds, &plan->devices[i])->all++;
+	}
+	for (size_t i = 0; i < plan->n_devices; i++) {
+		if (has_object(&plan->devices[i]))
+			device_object(blob, plan, i, kind_of(kinds, &plan->devices[i]));
+	}
+	free(kinds);
+}
+
 static size_t dsdt(struct blob *blob, const struct plan *plan)
 {
-	const struct plan_device *power = find_role(plan, ROLE_POWER);
+	const struct plan_device *power = plan_find_role(plan, ROLE_POWER);
+	const struct plan_device *bridge = plan_find_role(plan, ROLE_PCI);
 	size_t table = begin(blob, "DSDT", 2), at;
 
 	if (power) {
@@ -198,12 +209,9 @@ static size_t dsdt(struct blob *blob, const struct plan *plan)
 		aml_close(blob, at);
 	}
 	at = aml_scope(blob, "\\_SB_");
-	for (size_t i = 0; i < plan->n_devices; i++) {
-		const struct device_description *describe = plan->devices[i].row->describe;
-
-		if (describe && describe->hid)
-			device_object(blob, plan, i);
-	}
+	device_objects(blob, plan);
+	if (bridge)
+		acpi_pci_objects(blob, plan, bridge);
 	if (power)
 		power_button(blob, power);
 	aml_close(blob, at);
@@ -250,18 +258,18 @@ static unsigned boot_flags(const struct plan *plan)
 {
 	unsigned flags = BOOT_NO_VGA;
 
-	if (plan_device_claim(find_role(plan, ROLE_SERIAL), SPACE_PIO))
+	if (plan_device_claim(plan_find_role(plan, ROLE_SERIAL), SPACE_PIO))
 		flags |= BOOT_LEGACY;
-	if (find_role(plan, ROLE_KEYBOARD))
+	if (plan_find_role(plan, ROLE_KEYBOARD))
 		flags |= BOOT_8042;
-	if (!find_role(plan, ROLE_RTC))
+	if (!plan_find_role(plan, ROLE_RTC))
 		flags |= BOOT_NO_RTC;
 	return flags;
 }
 
 bool acpi_reset(const struct plan *plan, uint16_t *port, uint8_t *value)
 {
-	const struct plan_device *power = find_role(plan, ROLE_POWER);
+	const struct plan_device *power = plan_find_role(plan, ROLE_POWER);
 	const struct plan_claim *claim = find_registers(power);
 
 	if (!power || !claim || claim->claim->space != SPACE_PIO)
@@ -288,7 +296,7 @@ static void power_registers(struct blob *blob, size_t table, const struct plan_d
 
 static size_t fadt(struct blob *blob, const struct plan *plan, uint64_t dsdt_addr)
 {
-	const struct plan_device *power = find_role(plan, ROLE_POWER);
+	const struct plan_device *power = plan_find_role(plan, ROLE_POWER);
 	size_t table = begin(blob, "FACP", 6);
 
 	blob_zero(blob, FADT_HYPERVISOR - HEADER);
@@ -301,7 +309,7 @@ static size_t fadt(struct blob *blob, const struct plan *plan, uint64_t dsdt_add
 	blob_set(blob, table + FADT_FLAGS, 4,
 		 FLAG_WBINVD | FLAG_NO_BUTTON | FLAG_NO_SLEEP | FLAG_REDUCED |
 			 (power ? FLAG_RESET : 0));
-	if (find_role(plan, ROLE_RTC))
+	if (plan_find_role(plan, ROLE_RTC))
 		blob_set(blob, table + FADT_CENTURY, 1, RTC_CENTURY);
 	power_registers(blob, table, power);
 	end(blob, table);
@@ -402,6 +410,21 @@ static size_t spcr(struct blob *blob, const struct plan_device *serial,
 	return table;
 }
 
+/* ---- MCFG: PCI Firmware Specification 3.2, 4.1.2 --------------------------------------------- */
+
+static size_t mcfg(struct blob *blob, const struct plan_claim *config)
+{
+	size_t table = begin(blob, "MCFG", 1);
+
+	blob_zero(blob, 8);
+	blob_put(blob, 8, config->start);
+	blob_zero(blob, 2); /* segment */
+	blob_zero(blob, 2); /* first and last bus */
+	blob_zero(blob, 4);
+	end(blob, table);
+	return table;
+}
+
 /* ---- All of them ----------------------------------------------------------------------------- */
 
 /* 5.2.5.3 */
@@ -426,9 +449,11 @@ static void end_rsdp(struct blob *blob, uint64_t xsdt)
 
 void acpi_build(struct blob *blob, const struct plan *plan, uint64_t base)
 {
-	const struct plan_device *serial = find_role(plan, ROLE_SERIAL);
+	const struct plan_device *serial = plan_find_role(plan, ROLE_SERIAL);
 	const struct plan_claim *registers = find_registers(serial);
-	size_t tables[3], n = 0, xsdt;
+	const struct plan_claim *config =
+		plan_pool_claim(plan_find_role(plan, ROLE_PCI), POOL_PCI_CONFIG);
+	size_t tables[4], n = 0, xsdt;
 
 	begin_rsdp(blob);
 	tables[n++] = fadt(blob, plan, base + dsdt(blob, plan));
@@ -436,6 +461,8 @@ void acpi_build(struct blob *blob, const struct plan *plan, uint64_t base)
 		tables[n++] = madt(blob, plan);
 	if (registers)
 		tables[n++] = spcr(blob, serial, registers);
+	if (config)
+		tables[n++] = mcfg(blob, config);
 
 	xsdt = begin(blob, "XSDT", 1);
 	for (size_t i = 0; i < n; i++)

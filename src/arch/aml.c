@@ -166,6 +166,7 @@ void aml_notify(struct blob *blob, const char *name, uint64_t value)
 #define TAG_END	      0x79 /* 6.4.2.9 */
 #define TAG_MEMORY32  0x86 /* 6.4.3.4 */
 #define TAG_DWORD     0x87 /* 6.4.3.5.2 */
+#define TAG_WORD      0x88 /* 6.4.3.5.3 */
 #define TAG_INTERRUPT 0x89 /* 6.4.3.6 */
 #define TAG_QWORD     0x8a /* 6.4.3.5.1 */
 
@@ -173,9 +174,12 @@ void aml_notify(struct blob *blob, const char *name, uint64_t value)
 #define WRITABLE     0x01
 #define SPACE_MEMORY 0
 #define SPACE_PORTS  1
-#define FIXED	     0x0c /* both ends are */
+#define SPACE_BUSES  2
+#define PRODUCED     0x0c /* both ends are fixed, and it is for those behind; or else ... */
+#define CONSUMED     0x0d /* ... the device's own */
 #define ALL_PORTS    0x03 /* 6.4.3.5.5: ISA and others */
-#define IRQ_FLAGS    0x03 /* consumed; edge-triggered; active high; exclusive */
+#define IRQ_LEVEL    0x01 /* consumed; level-triggered; active high; exclusive */
+#define IRQ_EDGE     0x03
 
 /* The buffer's length, a word, goes where the two bytes are. */
 size_t aml_resources(struct blob *blob)
@@ -195,14 +199,13 @@ void aml_close_resources(struct blob *blob, size_t at)
 	aml_close(blob, at);
 }
 
-/* A range of address space that is the device's own, where it stands. */
 static void address_space(struct blob *blob, unsigned tag, size_t width, unsigned space,
-			  unsigned flags, uint64_t start, uint64_t size)
+			  unsigned usage, unsigned flags, uint64_t start, uint64_t size)
 {
 	blob_put(blob, 1, tag);
 	blob_put(blob, 2, 3 + 5 * width);
 	blob_put(blob, 1, space);
-	blob_put(blob, 1, FIXED | 1); /* consumed */
+	blob_put(blob, 1, usage);
 	blob_put(blob, 1, flags);
 	blob_put(blob, width, 0); /* granularity */
 	blob_put(blob, width, start);
@@ -214,7 +217,7 @@ static void address_space(struct blob *blob, unsigned tag, size_t width, unsigne
 void aml_ports(struct blob *blob, uint64_t start, uint64_t size)
 {
 	if (size > 0xff) {
-		address_space(blob, TAG_DWORD, 4, SPACE_PORTS, ALL_PORTS, start, size);
+		address_space(blob, TAG_DWORD, 4, SPACE_PORTS, CONSUMED, ALL_PORTS, start, size);
 		return;
 	}
 	blob_put(blob, 1, TAG_PORTS);
@@ -228,7 +231,7 @@ void aml_ports(struct blob *blob, uint64_t start, uint64_t size)
 void aml_memory(struct blob *blob, uint64_t start, uint64_t size)
 {
 	if (size > UINT32_MAX || start + (size - 1) > UINT32_MAX) {
-		address_space(blob, TAG_QWORD, 8, SPACE_MEMORY, WRITABLE, start, size);
+		address_space(blob, TAG_QWORD, 8, SPACE_MEMORY, CONSUMED, WRITABLE, start, size);
 		return;
 	}
 	blob_put(blob, 1, TAG_MEMORY32);
@@ -238,11 +241,24 @@ void aml_memory(struct blob *blob, uint64_t start, uint64_t size)
 	blob_put(blob, 4, size);
 }
 
-void aml_interrupt(struct blob *blob, uint64_t line)
+void aml_window(struct blob *blob, uint64_t start, uint64_t size)
+{
+	bool high = start + (size - 1) > UINT32_MAX;
+
+	address_space(blob, high ? TAG_QWORD : TAG_DWORD, high ? 8 : 4, SPACE_MEMORY, PRODUCED,
+		      WRITABLE, start, size);
+}
+
+void aml_bus(struct blob *blob, unsigned number)
+{
+	address_space(blob, TAG_WORD, 2, SPACE_BUSES, PRODUCED, 0, number, 1);
+}
+
+void aml_interrupt(struct blob *blob, uint64_t line, bool level)
 {
 	blob_put(blob, 1, TAG_INTERRUPT);
 	blob_put(blob, 2, 6);
-	blob_put(blob, 1, IRQ_FLAGS);
+	blob_put(blob, 1, level ? IRQ_LEVEL : IRQ_EDGE);
 	blob_put(blob, 1, 1); /* one of them */
 	blob_put(blob, 4, line);
 }

@@ -24,6 +24,10 @@ void aml_notify(struct blob *blob, const char *name, uint64_t value);
 
 void aml_ports(struct blob *blob, uint64_t start, uint64_t size);
 void aml_memory(struct blob *blob, uint64_t start, uint64_t size);
-void aml_interrupt(struct blob *blob, uint64_t line); /* edge-triggered, active high, not shared */
+void aml_interrupt(struct blob *blob, uint64_t line, bool level); /* active high, not shared */
+
+/* What a bridge hands on to what is behind it: memory, and one bus number. */
+void aml_window(struct blob *blob, uint64_t start, uint64_t size);
+void aml_bus(struct blob *blob, unsigned number);
 
 #endif

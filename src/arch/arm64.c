@@ -11,20 +11,25 @@ extern const struct arch_row arch_arm64;
 /* GICv3: INTIDs 32..1019 are SPIs (Arm IHI 0069, 2.2). */
 #define SPI_COUNT 988
 
-/* Where a GIC of either version has its parts; last a redistributor for each vCPU. */
-#define GIC_START   0x08000000ULL
-#define GIC_SIZE    0x01000000ULL
-#define GIC_DIST    GIC_START
-#define GIC_CPU	    0x08010000ULL
-#define GIC_ITS	    0x08080000ULL
-#define GIC_REDIST  0x080a0000ULL
-#define GIC_REDISTS ((GIC_START + GIC_SIZE - GIC_REDIST) / HV_GIC_REDIST_SIZE)
+/* Where a GIC of either version has its parts; last a redistributor for each vCPU, and behind the
+ * devices those that find no room there. */
+#define GIC_START    0x08000000ULL
+#define GIC_SIZE     0x01000000ULL
+#define GIC_DIST     GIC_START
+#define GIC_CPU	     0x08010000ULL
+#define GIC_ITS	     0x08080000ULL
+#define GIC_REDIST   0x080a0000ULL
+#define GIC_REDISTS  ((GIC_START + GIC_SIZE - GIC_REDIST) / HV_GIC_REDIST_SIZE)
+#define MORE_START   0x0c000000ULL
+#define MORE_SIZE    0x04000000ULL
+#define MORE_REDISTS (MORE_SIZE / HV_GIC_REDIST_SIZE)
 
 /* Devices below 1 GiB, RAM from there up. PCI's places stay free for it: windows for BARs of 32 and
  * of 64 bits, and the configuration space of 256 buses. */
 static const struct layout_row layout[] = {
 	{ LAYOUT_PLATFORM, GIC_START, GIC_SIZE, "gic" },
 	{ LAYOUT_MMIO, 0x09000000, 0x07000000, "devices" },
+	{ LAYOUT_REDISTS, MORE_START, MORE_SIZE, "gic, more vcpus" },
 	{ LAYOUT_PCI, 0x10000000, 0x20000000, "pci window" },
 	{ LAYOUT_PCI_CONFIG, 0x30000000, 0x10000000, "pci config" },
 	{ LAYOUT_RAM, 0x40000000, 0, "ram" },
@@ -44,7 +49,7 @@ static unsigned gic_caps(const struct plan *plan)
 static void check_gic_size(const struct plan *plan, struct diags *diags)
 {
 	bool v2 = plan->gic.version == HV_GIC_V2;
-	uint64_t max = v2 ? HV_GICV2_MAX_VCPUS : GIC_REDISTS;
+	uint64_t max = v2 ? HV_GICV2_MAX_VCPUS : GIC_REDISTS + MORE_REDISTS;
 
 	/* Too many for the backend are an error of their own. */
 	if (plan->config->vcpus <= max || plan->config->vcpus > plan->caps.max_vcpus)
@@ -81,6 +86,10 @@ static void choose_gic(struct plan *plan, struct diags *diags)
 		.redist = v3 ? GIC_REDIST : 0,
 		.its = v3 && (plan->caps.caps & HV_CAP_ITS) ? GIC_ITS : 0,
 	};
+	if (v3 && plan->config->vcpus > GIC_REDISTS) {
+		plan->gic.redist_room = GIC_REDISTS;
+		plan->gic.redist_more = MORE_START;
+	}
 	check_gic_size(plan, diags);
 }
 

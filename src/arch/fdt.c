@@ -3,10 +3,8 @@
  * "DTSpec" is the Devicetree Specification 0.4. What it leaves to bindings is in Linux's
  * Documentation/devicetree/bindings, named where it is used.
  */
-#include <assert.h>
 #include <errno.h>
 #include <libfdt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,261 +12,197 @@
 
 #include <vibevmm/bytes.h>
 
+#include "dt.h"
 #include "fdt.h"
-
-/* Nodes that others refer to (DTSpec 2.3.3); those of the processors come last. */
-enum { PHANDLE_GIC = 1, PHANDLE_ITS, PHANDLE_CLOCK, PHANDLE_GPIO, PHANDLE_CPU };
-
-/* interrupt-controller/arm,gic.yaml, "#interrupt-cells". */
-enum { IRQ_SPI, IRQ_PPI, IRQ_LEVEL_HIGH = 4 };
-
-/* ---- Writing ------------------------------------------------------------------------------- */
-
-/* A tree that is being written. After the first failure nothing is added any more. */
-struct writer {
-	void *tree;
-	int ret; /* of libfdt */
-};
-
-static void took(struct writer *w, int ret)
-{
-	if (!w->ret)
-		w->ret = ret;
-}
-
-static void begin(struct writer *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void begin(struct writer *w, const char *fmt, ...)
-{
-	char name[64];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(name, sizeof(name), fmt, ap);
-	va_end(ap);
-	took(w, w->ret ? w->ret : fdt_begin_node(w->tree, name));
-}
-
-static void end(struct writer *w)
-{
-	took(w, w->ret ? w->ret : fdt_end_node(w->tree));
-}
-
-static void put_bytes(struct writer *w, const char *name, const void *bytes, size_t len)
-{
-	took(w, w->ret ? w->ret : fdt_property(w->tree, name, bytes, (int)len));
-}
-
-static void put_text(struct writer *w, const char *name, const char *text)
-{
-	put_bytes(w, name, text, strlen(text) + 1);
-}
-
-static void put_flag(struct writer *w, const char *name)
-{
-	put_bytes(w, name, NULL, 0);
-}
-
-static void put_cell(struct writer *w, const char *name, uint32_t value)
-{
-	took(w, w->ret ? w->ret : fdt_property_u32(w->tree, name, value));
-}
-
-#define MAX_CELLS 16
-
-static void put_cells(struct writer *w, const char *name, const uint32_t *values, size_t n)
-{
-	fdt32_t cells[MAX_CELLS];
-
-	assert(n <= MAX_CELLS);
-	for (size_t i = 0; i < n; i++)
-		cells[i] = cpu_to_fdt32(values[i]);
-	put_bytes(w, name, cells, n * sizeof(*cells));
-}
-
-/* Addresses and sizes have two cells each, here and in the root. */
-static void put_reg(struct writer *w, const uint64_t *values, size_t n)
-{
-	fdt64_t pairs[MAX_CELLS];
-
-	assert(n <= MAX_CELLS);
-	for (size_t i = 0; i < n; i++)
-		pairs[i] = cpu_to_fdt64(values[i]);
-	put_bytes(w, "reg", pairs, n * sizeof(*pairs));
-}
-
-static void put_sizes(struct writer *w, uint32_t address_cells, uint32_t size_cells)
-{
-	put_cell(w, "#address-cells", address_cells);
-	put_cell(w, "#size-cells", size_cells);
-}
-
-/* A list of strings: up to three, each with its NUL. */
-static void put_texts(struct writer *w, const char *name, const char *const texts[3])
-{
-	char list[128];
-	size_t len = 0;
-
-	for (size_t i = 0; i < 3 && texts[i]; i++) {
-		size_t size = strlen(texts[i]) + 1;
-
-		if (size > sizeof(list) - len)
-			break;
-		memcpy(list + len, texts[i], size);
-		len += size;
-	}
-	put_bytes(w, name, list, len);
-}
+#include "fdt_pci.h"
 
 /* ---- Processors ------------------------------------------------------------------------------ */
 
 /* cpu/cpu-topology.txt, 2. A socket has one cluster. */
-static void add_cpu_map(struct writer *w, const struct hv_topology *t)
+static void add_cpu_map(struct dt_writer *w, const struct hv_topology *t)
 {
 	unsigned cpu = 0;
 
-	begin(w, "cpu-map");
+	dt_begin(w, "cpu-map");
 	for (unsigned socket = 0; socket < t->sockets; socket++) {
-		begin(w, "socket%u", socket);
-		begin(w, "cluster0");
+		dt_begin(w, "socket%u", socket);
+		dt_begin(w, "cluster0");
 		for (unsigned core = 0; core < t->cores; core++) {
-			begin(w, "core%u", core);
+			dt_begin(w, "core%u", core);
 			for (unsigned thread = 0; thread < t->threads; thread++) {
 				if (t->threads > 1)
-					begin(w, "thread%u", thread);
-				put_cell(w, "cpu", PHANDLE_CPU + cpu++);
+					dt_begin(w, "thread%u", thread);
+				dt_cell(w, "cpu", PHANDLE_CPU + cpu++);
 				if (t->threads > 1)
-					end(w);
+					dt_end(w);
 			}
-			end(w);
+			dt_end(w);
 		}
-		end(w);
-		end(w);
+		dt_end(w);
+		dt_end(w);
 	}
-	end(w);
+	dt_end(w);
 }
 
 /* DTSpec 3.7 and 3.8, arm/cpus.yaml. */
-static void add_cpus(struct writer *w, const struct plan *plan)
+static void add_cpus(struct dt_writer *w, const struct plan *plan)
 {
 	static const char *const psci[3] = { "arm,psci-1.0", "arm,psci-0.2" }; /* arm/psci.yaml */
 
-	begin(w, "cpus");
-	put_sizes(w, 1, 0);
+	dt_begin(w, "cpus");
+	dt_sizes(w, 1, 0);
 	add_cpu_map(w, &plan->topology);
 	for (unsigned i = 0; i < plan->config->vcpus; i++) {
 		uint32_t affinity = hv_arm64_affinity(i);
 
-		begin(w, "cpu@%x", affinity);
-		put_text(w, "device_type", "cpu");
-		put_text(w, "compatible", "arm,armv8");
-		put_cell(w, "reg", affinity);
-		put_text(w, "enable-method", "psci");
-		put_cell(w, "phandle", PHANDLE_CPU + i);
-		end(w);
+		dt_begin(w, "cpu@%x", affinity);
+		dt_text(w, "device_type", "cpu");
+		dt_text(w, "compatible", "arm,armv8");
+		dt_cell(w, "reg", affinity);
+		dt_text(w, "enable-method", "psci");
+		dt_cell(w, "phandle", PHANDLE_CPU + i);
+		dt_end(w);
 	}
-	end(w);
-	begin(w, "psci");
-	put_texts(w, "compatible", psci);
-	put_text(w, "method", "hvc");
-	end(w);
+	dt_end(w);
+	dt_begin(w, "psci");
+	dt_texts(w, "compatible", psci);
+	dt_text(w, "method", "hvc");
+	dt_end(w);
 }
 
 /* timer/arm,arch_timer.yaml: lines that Arm BSA (DEN0094), "PPI assignments", gives the secure, the
  * non-secure, the virtual and the hypervisor's timer. */
-static void add_timer(struct writer *w)
+static void add_timer(struct dt_writer *w)
 {
 	static const uint32_t interrupts[] = {
 		IRQ_PPI, 13, IRQ_LEVEL_HIGH, IRQ_PPI, 14, IRQ_LEVEL_HIGH,
 		IRQ_PPI, 11, IRQ_LEVEL_HIGH, IRQ_PPI, 10, IRQ_LEVEL_HIGH,
 	};
 
-	begin(w, "timer");
-	put_text(w, "compatible", "arm,armv8-timer");
-	put_cells(w, "interrupts", interrupts, ARRAY_SIZE(interrupts));
-	put_flag(w, "always-on");
-	end(w);
+	dt_begin(w, "timer");
+	dt_text(w, "compatible", "arm,armv8-timer");
+	dt_cells(w, "interrupts", interrupts, ARRAY_SIZE(interrupts));
+	dt_flag(w, "always-on");
+	dt_end(w);
 }
 
 /* arm/pmu.yaml */
-static void add_pmu(struct writer *w)
+static void add_pmu(struct dt_writer *w)
 {
 	static const uint32_t interrupt[] = { IRQ_PPI, HV_ARM64_PMU_PPI, IRQ_LEVEL_HIGH };
 
-	begin(w, "pmu");
-	put_text(w, "compatible", "arm,armv8-pmuv3");
-	put_cells(w, "interrupts", interrupt, ARRAY_SIZE(interrupt));
-	end(w);
+	dt_begin(w, "pmu");
+	dt_text(w, "compatible", "arm,armv8-pmuv3");
+	dt_cells(w, "interrupts", interrupt, ARRAY_SIZE(interrupt));
+	dt_end(w);
 }
 
 /* ---- Interrupt controller -------------------------------------------------------------------- */
 
 /* interrupt-controller/arm,gic-v3.yaml, "msi-controller". */
-static void add_its(struct writer *w, uint64_t at)
+static void add_its(struct dt_writer *w, uint64_t at)
 {
 	const uint64_t reg[] = { at, HV_GIC_ITS_SIZE };
 
-	begin(w, "msi-controller@%llx", (unsigned long long)at);
-	put_text(w, "compatible", "arm,gic-v3-its");
-	put_flag(w, "msi-controller");
-	put_cell(w, "#msi-cells", 1);
-	put_reg(w, reg, ARRAY_SIZE(reg));
-	put_cell(w, "phandle", PHANDLE_ITS);
-	end(w);
+	dt_begin(w, "msi-controller@%llx", (unsigned long long)at);
+	dt_text(w, "compatible", "arm,gic-v3-its");
+	dt_flag(w, "msi-controller");
+	dt_cell(w, "#msi-cells", 1);
+	dt_reg(w, reg, ARRAY_SIZE(reg));
+	dt_cell(w, "phandle", PHANDLE_ITS);
+	dt_end(w);
+}
+
+/* interrupt-controller/arm,gic.yaml, "v2m". The lines are in its registers. */
+static void add_frame(struct dt_writer *w, const struct plan_claim *registers)
+{
+	const uint64_t reg[] = { registers->start, registers->size };
+
+	dt_begin(w, "v2m@%llx", (unsigned long long)registers->start);
+	dt_text(w, "compatible", "arm,gic-v2m-frame");
+	dt_flag(w, "msi-controller");
+	dt_reg(w, reg, ARRAY_SIZE(reg));
+	dt_cell(w, "phandle", PHANDLE_FRAME);
+	dt_end(w);
+}
+
+/* "#address-cells" of the interrupt controller. */
+static unsigned gic_address_cells(const struct hv_gic_config *gic)
+{
+	return gic->its || gic->frame ? 2 : 0;
+}
+
+static void put_gic_reg(struct dt_writer *w, const struct hv_gic_config *gic, uint64_t vcpus)
+{
+	const uint64_t v2[] = { gic->dist, HV_GICV2_DIST_SIZE, gic->cpu, HV_GICV2_CPU_SIZE };
+	uint64_t first = gic->redist_more ? gic->redist_room : vcpus;
+	const uint64_t v3[] = {
+		gic->dist,	  HV_GICV3_DIST_SIZE,
+		gic->redist,	  first * HV_GIC_REDIST_SIZE,
+		gic->redist_more, (vcpus - first) * HV_GIC_REDIST_SIZE,
+	};
+
+	if (gic->version == HV_GIC_V2) {
+		dt_reg(w, v2, ARRAY_SIZE(v2));
+		return;
+	}
+	if (gic->redist_more)
+		dt_cell(w, "#redistributor-regions", 2);
+	dt_reg(w, v3, gic->redist_more ? 6 : 4);
 }
 
 /* interrupt-controller/arm,gic-v3.yaml and arm,gic.yaml. */
-static void add_gic(struct writer *w, const struct plan *plan)
+static void add_gic(struct dt_writer *w, const struct plan *plan)
 {
 	const struct hv_gic_config *gic = &plan->gic;
-	const uint64_t v2[] = { gic->dist, HV_GICV2_DIST_SIZE, gic->cpu, HV_GICV2_CPU_SIZE };
-	const uint64_t v3[] = { gic->dist, HV_GICV3_DIST_SIZE, gic->redist,
-				(uint64_t)plan->config->vcpus * HV_GIC_REDIST_SIZE };
 
-	begin(w, "interrupt-controller@%llx", (unsigned long long)gic->dist);
-	put_text(w, "compatible", gic->version == HV_GIC_V3 ? "arm,gic-v3" : "arm,gic-400");
-	put_cell(w, "#interrupt-cells", 3);
-	put_flag(w, "interrupt-controller");
-	put_reg(w, gic->version == HV_GIC_V3 ? v3 : v2, 4);
-	put_cell(w, "phandle", PHANDLE_GIC);
-	if (gic->its) {
-		put_sizes(w, 2, 2);
-		put_flag(w, "ranges");
-		add_its(w, gic->its);
+	dt_begin(w, "interrupt-controller@%llx", (unsigned long long)gic->dist);
+	dt_text(w, "compatible", gic->version == HV_GIC_V3 ? "arm,gic-v3" : "arm,gic-400");
+	dt_cell(w, "#interrupt-cells", 3);
+	dt_flag(w, "interrupt-controller");
+	put_gic_reg(w, gic, plan->config->vcpus);
+	dt_cell(w, "phandle", PHANDLE_GIC);
+	if (gic_address_cells(gic)) {
+		dt_sizes(w, 2, 2);
+		dt_flag(w, "ranges");
 	} else {
-		put_cell(w, "#address-cells", 0);
+		dt_cell(w, "#address-cells", 0);
 	}
-	end(w);
+	if (gic->its)
+		add_its(w, gic->its);
+	if (gic->frame)
+		add_frame(w, plan_device_claim(plan_find_role(plan, ROLE_MSI), SPACE_MEM));
+	dt_end(w);
 }
 
 /* ---- Devices --------------------------------------------------------------------------------- */
 
 /* arm/primecell.yaml: bus clock "apb_pclk"; a serial port has one of its own before that
  * (serial/pl011.yaml). */
-static void put_clocks(struct writer *w, bool serial)
+static void put_clocks(struct dt_writer *w, bool serial)
 {
 	static const uint32_t clocks[] = { PHANDLE_CLOCK, PHANDLE_CLOCK };
 	static const char *const names[] = { "uartclk", "apb_pclk", NULL, NULL };
 
-	put_cells(w, "clocks", clocks, serial ? 2 : 1);
-	put_texts(w, "clock-names", serial ? names : names + 1);
+	dt_cells(w, "clocks", clocks, serial ? 2 : 1);
+	dt_texts(w, "clock-names", serial ? names : names + 1);
 }
 
-static bool is_primecell(const struct device_description *describe)
+static bool is_compatible(const struct device_description *describe, const char *with)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(describe->compatible) && describe->compatible[i]; i++) {
-		if (!strcmp(describe->compatible[i], "arm,primecell"))
+		if (!strcmp(describe->compatible[i], with))
 			return true;
 	}
 	return false;
 }
 
-static void put_interrupts(struct writer *w, const struct plan_device *dev)
+static void put_interrupts(struct dt_writer *w, const struct plan_device *dev)
 {
-	uint32_t cells[MAX_CELLS];
+	uint32_t cells[DT_MAX_CELLS];
 	size_t n = 0;
 
-	for (unsigned i = 0; i < dev->n_claims && n + 3 <= MAX_CELLS; i++) {
+	for (unsigned i = 0; i < dev->n_claims && n + 3 <= DT_MAX_CELLS; i++) {
 		const struct plan_claim *claim = &dev->claims[i];
 
 		if (claim->claim->space != SPACE_IRQ || !claim->connected)
@@ -278,29 +212,29 @@ static void put_interrupts(struct writer *w, const struct plan_device *dev)
 		cells[n++] = IRQ_LEVEL_HIGH;
 	}
 	if (n)
-		put_cells(w, "interrupts", cells, n);
+		dt_cells(w, "interrupts", cells, n);
 }
 
 /* gpio/pl061-gpio.yaml; and input/gpio-keys.yaml: line 3 of the controller is the power button. */
-static void put_gpio(struct writer *w)
+static void put_gpio(struct dt_writer *w)
 {
-	put_flag(w, "gpio-controller");
-	put_cell(w, "#gpio-cells", 2);
-	put_cell(w, "phandle", PHANDLE_GPIO);
+	dt_flag(w, "gpio-controller");
+	dt_cell(w, "#gpio-cells", 2);
+	dt_cell(w, "phandle", PHANDLE_GPIO);
 }
 
-static void add_power_button(struct writer *w)
+static void add_power_button(struct dt_writer *w)
 {
 	static const uint32_t gpios[] = { PHANDLE_GPIO, 3, 0 };
 
-	begin(w, "gpio-keys");
-	put_text(w, "compatible", "gpio-keys");
-	begin(w, "power-button");
-	put_text(w, "label", "Power Button");
-	put_cell(w, "linux,code", 116); /* KEY_POWER of linux/input-event-codes.h */
-	put_cells(w, "gpios", gpios, ARRAY_SIZE(gpios));
-	end(w);
-	end(w);
+	dt_begin(w, "gpio-keys");
+	dt_text(w, "compatible", "gpio-keys");
+	dt_begin(w, "power-button");
+	dt_text(w, "label", "Power Button");
+	dt_cell(w, "linux,code", 116); /* KEY_POWER of linux/input-event-codes.h */
+	dt_cells(w, "gpios", gpios, ARRAY_SIZE(gpios));
+	dt_end(w);
+	dt_end(w);
 }
 
 /* Whether it has a node, and where its registers are. */
@@ -310,48 +244,50 @@ static bool is_described(const struct plan_device *dev, const struct plan_claim 
 	return dev->row->describe && dev->row->describe->compatible[0] && *registers;
 }
 
-static void add_device(struct writer *w, const struct plan_device *dev)
+static void add_device(struct dt_writer *w, const struct plan_device *dev)
 {
 	const struct device_description *describe = dev->row->describe;
 	const struct plan_claim *registers;
 	uint64_t reg[2];
 
-	if (!is_described(dev, &registers))
+	if (!is_described(dev, &registers) || describe->role == ROLE_PCI)
 		return;
 	reg[0] = registers->start;
 	reg[1] = registers->size;
-	begin(w, "%s@%llx", describe->node, (unsigned long long)registers->start);
-	put_texts(w, "compatible", describe->compatible);
-	put_reg(w, reg, ARRAY_SIZE(reg));
+	dt_begin(w, "%s@%llx", describe->node, (unsigned long long)registers->start);
+	dt_texts(w, "compatible", describe->compatible);
+	dt_reg(w, reg, ARRAY_SIZE(reg));
 	put_interrupts(w, dev);
-	if (is_primecell(describe))
+	if (is_compatible(describe, "arm,primecell"))
 		put_clocks(w, describe->role == ROLE_SERIAL);
+	if (is_compatible(describe, "virtio,mmio")) /* virtio/mmio.yaml: it does DMA */
+		dt_flag(w, "dma-coherent");
 	for (const struct device_property *p = describe->properties; p && p->name; p++)
-		put_cell(w, p->name, p->value);
+		dt_cell(w, p->name, p->value);
 	if (describe->role == ROLE_POWER)
 		put_gpio(w);
-	end(w);
+	dt_end(w);
 	if (describe->role == ROLE_POWER)
 		add_power_button(w);
 }
 
 /* clock/fixed-clock.yaml: the devices' clocks are as fast as they like. */
-static void add_clock(struct writer *w)
+static void add_clock(struct dt_writer *w)
 {
-	begin(w, "apb-pclk");
-	put_text(w, "compatible", "fixed-clock");
-	put_cell(w, "#clock-cells", 0);
-	put_cell(w, "clock-frequency", 24000000);
-	put_cell(w, "phandle", PHANDLE_CLOCK);
-	end(w);
+	dt_begin(w, "apb-pclk");
+	dt_text(w, "compatible", "fixed-clock");
+	dt_cell(w, "#clock-cells", 0);
+	dt_cell(w, "clock-frequency", 24000000);
+	dt_cell(w, "phandle", PHANDLE_CLOCK);
+	dt_end(w);
 }
 
 /* ---- The whole ------------------------------------------------------------------------------- */
 
 /* DTSpec 3.6: the console is the first serial port. */
-static void add_chosen(struct writer *w, const struct plan *plan)
+static void add_chosen(struct dt_writer *w, const struct plan *plan)
 {
-	begin(w, "chosen");
+	dt_begin(w, "chosen");
 	for (size_t i = 0; i < plan->n_devices; i++) {
 		const struct plan_device *dev = &plan->devices[i];
 		const struct plan_claim *registers;
@@ -361,14 +297,14 @@ static void add_chosen(struct writer *w, const struct plan *plan)
 			continue;
 		snprintf(path, sizeof(path), "/%s@%llx", dev->row->describe->node,
 			 (unsigned long long)registers->start);
-		put_text(w, "stdout-path", path);
+		dt_text(w, "stdout-path", path);
 		break;
 	}
-	end(w);
+	dt_end(w);
 }
 
 /* DTSpec 3.4 and 3.5: all RAM, and what of it has a use already. */
-static void add_memory(struct writer *w, const struct plan *plan)
+static void add_memory(struct dt_writer *w, const struct plan *plan)
 {
 	bool reserved = false;
 
@@ -379,40 +315,41 @@ static void add_memory(struct writer *w, const struct plan *plan)
 		reserved |= r->kind == REGION_TABLES;
 		if (r->space != SPACE_MEM || r->kind != REGION_RAM)
 			continue;
-		begin(w, "memory@%llx", (unsigned long long)r->start);
-		put_text(w, "device_type", "memory");
-		put_reg(w, reg, ARRAY_SIZE(reg));
-		end(w);
+		dt_begin(w, "memory@%llx", (unsigned long long)r->start);
+		dt_text(w, "device_type", "memory");
+		dt_reg(w, reg, ARRAY_SIZE(reg));
+		dt_end(w);
 	}
 	if (!reserved)
 		return;
-	begin(w, "reserved-memory");
-	put_sizes(w, 2, 2);
-	put_flag(w, "ranges");
+	dt_begin(w, "reserved-memory");
+	dt_sizes(w, 2, 2);
+	dt_flag(w, "ranges");
 	for (size_t i = 0; i < plan->n_regions; i++) {
 		const struct plan_region *r = &plan->regions[i];
 		const uint64_t reg[] = { r->start, r->last - r->start + 1 };
 
 		if (r->kind != REGION_TABLES)
 			continue;
-		begin(w, "tables@%llx", (unsigned long long)r->start);
-		put_reg(w, reg, ARRAY_SIZE(reg));
-		end(w);
+		dt_begin(w, "tables@%llx", (unsigned long long)r->start);
+		dt_reg(w, reg, ARRAY_SIZE(reg));
+		dt_end(w);
 	}
-	end(w);
+	dt_end(w);
 }
 
 static int write_tree(const struct plan *plan, void *tree, size_t size)
 {
-	struct writer w = { .tree = tree, .ret = fdt_create(tree, (int)size) };
+	struct dt_writer w = { .tree = tree, .ret = fdt_create(tree, (int)size) };
+	const struct plan_device *bridge = plan_find_role(plan, ROLE_PCI);
 
-	took(&w, w.ret ? w.ret : fdt_finish_reservemap(tree));
-	begin(&w, "%s", "");
-	put_text(&w, "compatible", "linux,dummy-virt"); /* arm/linux,dummy-virt.yaml */
-	put_text(&w, "model", "vibevmm");
-	put_sizes(&w, 2, 2);
+	dt_took(&w, w.ret ? w.ret : fdt_finish_reservemap(tree));
+	dt_begin(&w, "%s", "");
+	dt_text(&w, "compatible", "linux,dummy-virt"); /* arm/linux,dummy-virt.yaml */
+	dt_text(&w, "model", "vibevmm");
+	dt_sizes(&w, 2, 2);
 	if (plan->gic.version)
-		put_cell(&w, "interrupt-parent", PHANDLE_GIC);
+		dt_cell(&w, "interrupt-parent", PHANDLE_GIC);
 	add_chosen(&w, plan);
 	add_memory(&w, plan);
 	add_cpus(&w, plan);
@@ -425,8 +362,10 @@ static int write_tree(const struct plan *plan, void *tree, size_t size)
 	add_clock(&w);
 	for (size_t i = 0; i < plan->n_devices; i++)
 		add_device(&w, &plan->devices[i]);
-	end(&w);
-	took(&w, w.ret ? w.ret : fdt_finish(tree));
+	if (bridge)
+		fdt_pci_add(&w, plan, bridge, gic_address_cells(&plan->gic));
+	dt_end(&w);
+	dt_took(&w, w.ret ? w.ret : fdt_finish(tree));
 	return w.ret;
 }
 

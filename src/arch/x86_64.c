@@ -7,7 +7,8 @@
  *            segments at 0; SS:SP at the end of RAM below 64 KiB, at most 0xfff0.
  * protected  32-bit, paging off; flat 4 GiB segments, CS 0x08, the others 0x10.
  * long       64-bit; CS 0x08, the others 0x10; SSE enabled; what lies below 4 GiB and every
- * gigabyte with memory or a device in it mapped to itself, writable and executable.
+ *            gigabyte with memory or a device in it, but for PCI's window up there, mapped to
+ *            itself, writable and executable.
  * reset      as after power-on (SDM 9.1.1): CS 0xf000 with base 0xffff0000, IP 0xfff0, the other
  *            segments and all general registers 0, caches off.
  *
@@ -35,13 +36,17 @@ extern const struct arch_row arch_x86_64;
 
 /* The rows' order matters twice: RAM by size fills RAM rows, and skips holes, in this order; and
  * free lines are given out in this order: low ones, since an operating system looks at every pin of
- * the I/O APIC up to the last that is used; those of a PC's own devices are left out. */
+ * the I/O APIC up to the last that is used; those of a PC's own devices are left out.
+ * PCI's places are among the devices': a machine without PCI uses them for others. */
 static const struct layout_row layout[] = {
 	{ LAYOUT_RAM, 0, 640 * KIB, "low ram" },
 	{ LAYOUT_HOLE, 640 * KIB, 128 * KIB, "vga window" },
 	{ LAYOUT_RAM, 768 * KIB, 3 * GIB - 768 * KIB, "ram" },
 	{ LAYOUT_RAM, 4 * GIB, 0, "high ram" },
 	{ LAYOUT_MMIO, 3 * GIB, 0xfec00000 - 3 * GIB, "devices" },
+	{ LAYOUT_PCI, 0xd0000000, 256 * MIB, "pci window" },
+	{ LAYOUT_PCI_CONFIG, 0xe0000000, 1 * MIB, "pci config" },
+	{ LAYOUT_PCI, 512 * GIB, 512 * GIB, "pci window, 64-bit" },
 	{ LAYOUT_PLATFORM, 0xfec00000, 4 * KIB, "ioapic" },
 	{ LAYOUT_PLATFORM, 0xfee00000, 1 * MIB, "local apics" }, /* and MSI: SDM 11.11.1 */
 	{ LAYOUT_PLATFORM, 0xfef00000, 16 * KIB,
@@ -114,6 +119,8 @@ static void plan_platform(struct plan *plan, struct diags *diags)
  * at the end. The first four always are: device windows and local APICs are there. */
 static uint64_t next_gib(const struct plan *plan, uint64_t gib)
 {
+	const struct plan_claim *window =
+		plan_pool_claim(plan_find_role(plan, ROLE_PCI), POOL_PCI_WINDOW64);
 	uint64_t next = UINT64_MAX;
 
 	if (gib < 4)
@@ -123,7 +130,8 @@ static uint64_t next_gib(const struct plan *plan, uint64_t gib)
 		uint64_t first = r->start / GIB > gib ? r->start / GIB : gib;
 
 		if (r->kind != REGION_HOLE && r->kind != REGION_BOOT && r->kind != REGION_TABLES &&
-		    first <= r->last / GIB && first < next)
+		    !(window && r->start == window->start) && first <= r->last / GIB &&
+		    first < next)
 			next = first;
 	}
 	return next < MAPPED_TOP / GIB ? next : UINT64_MAX;

@@ -1,5 +1,5 @@
-/* checks.c: what option rows promise about the whole VM: no MAC address twice, and disk images that
- * are there and don't get in each other's way. */
+/* checks.c: what option rows promise about the whole VM: no MAC address or interface twice, and
+ * disk images that are there and don't get in each other's way. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,11 +12,12 @@
 
 #include "planner.h"
 
-/* A MAC address or a disk image of some device. */
+/* A MAC address, an interface of the host, or a disk image of some device. */
 struct thing {
 	const struct node *node;
 	const char *owner; /* "virtio-net" */
-	const char *mac;   /* NULL: a disk */
+	const char *name;  /* of what only one may have; NULL: a disk */
+	const char *what;  /* that is, "MAC address" */
 	dev_t dev;
 	ino_t ino;
 	bool written;
@@ -129,7 +130,8 @@ static int add_disk(struct things *things, const struct config_choice *choice,
 	}
 	if (!plan_check_access(p, node->mark, "disk", path, thing.written))
 		return 0;
-	if (S_ISREG(st.st_mode) && disk->sector)
+	if (S_ISREG(st.st_mode) && disk->sector &&
+	    !(disk->format && plan_option(choice, disk->format)))
 		check_sectors(p, choice, node, disk->sector, (uint64_t)st.st_size);
 	/* One disk may have several device nodes. */
 	thing.dev = S_ISBLK(st.st_mode) ? 0 : st.st_dev;
@@ -143,26 +145,28 @@ static int collect(void *arg, const struct config_choice *choice, const struct o
 		   const void *member, const struct node *node)
 {
 	struct things *things = arg;
-	struct thing mac = { .node = node };
+	struct thing thing = { .node = node };
 
 	(void)member;
 	if (!choice)
 		return 0;
 	if (option->kind == OPTION_PATH && option->disk)
 		return add_disk(things, choice, option, node);
-	if (option->kind != OPTION_STRING || option->text != TEXT_MAC)
+	if (option->kind != OPTION_STRING ||
+	    (option->text != TEXT_MAC && option->text != TEXT_IFNAME))
 		return 0;
-	mac.owner = choice->type->name;
-	mac.mac = node->canon;
-	return add(things, &mac);
+	thing.owner = choice->type->name;
+	thing.name = node->canon;
+	thing.what = option->text == TEXT_MAC ? "MAC address" : "interface";
+	return add(things, &thing);
 }
 
 static int compare(const struct thing *x, const struct thing *y)
 {
-	if (!x->mac != !y->mac)
-		return x->mac ? 1 : -1;
-	if (x->mac)
-		return strcmp(x->mac, y->mac);
+	if (!x->name != !y->name)
+		return x->name ? 1 : -1;
+	if (x->name)
+		return strcmp(x->name, y->name);
 	if (x->dev != y->dev)
 		return x->dev < y->dev ? -1 : 1;
 	return (x->ino > y->ino) - (x->ino < y->ino);
@@ -179,9 +183,9 @@ static int by_thing(const void *a, const void *b)
 
 static void report_twice(struct planner *p, const struct thing *first, const struct thing *again)
 {
-	if (again->mac) {
-		diag_error(p->diags, again->node->mark, "two devices have the MAC address %s",
-			   again->mac);
+	if (again->name) {
+		diag_error(p->diags, again->node->mark, "two devices have the %s %s", again->what,
+			   again->name);
 		diag_note(p->diags, first->node->mark, "first used here, by %s", first->owner);
 		return;
 	}
@@ -206,7 +210,7 @@ int plan_checks(struct planner *p)
 
 		if (compare(&things.list[first], again))
 			first = i;
-		else if (again->mac || again->written || things.list[first].written)
+		else if (again->name || again->written || things.list[first].written)
 			report_twice(p, &things.list[first], again);
 	}
 	free(things.list);

@@ -31,6 +31,8 @@ bool plan_claim_exists(const struct plan *plan, const struct config_choice *choi
 		return false;
 	if (claim->only_if && !plan_option_given(choice, claim->only_if))
 		return false;
+	if (claim->when && plan_option(choice, claim->when) != claim->is)
+		return false;
 	return !claim->unless || !plan_option_given(choice, claim->unless);
 }
 
@@ -98,9 +100,18 @@ static bool check_fixed(struct planner *p, const struct plan_device *dev, const 
 	uint64_t align = plan_claim_align(claim);
 	char text[2 * PLAN_TEXT], range[PLAN_TEXT], size[24];
 
-	if (claim->space == SPACE_IRQ) {
+	if (claim->space == SPACE_PCI) {
 		*last = start;
-		if (start < plan->arch->irq_lines)
+		if (start < PLAN_PCI_FUNCTIONS)
+			return true;
+		diag_error(p->diags, mark, "PCI slot %llu of %s does not exist",
+			   (unsigned long long)start / PLAN_PCI_SLOT, dev->label);
+		diag_help(p->diags, "a bus has the slots 0 to %u, and 0 is the bridge's",
+			  PLAN_PCI_FUNCTIONS / PLAN_PCI_SLOT - 1);
+		return false;
+	}
+	if (claim->space == SPACE_IRQ) {
+		if (!bytes_add_wraps(start, claim->size - 1, last) && *last < plan->arch->irq_lines)
 			return true;
 		diag_error(p->diags, mark, "interrupt line %llu of %s does not exist",
 			   (unsigned long long)start, dev->label);
@@ -173,6 +184,23 @@ static int add_request(struct planner *p, const struct plan_request *request)
 	return 0;
 }
 
+/* What the layout has a place for: all of its row, or the beginning. */
+static int add_pool_claim(struct planner *p, uint32_t device, const struct claim *claim)
+{
+	const struct layout_row *row = plan_pool_row(p->plan->arch, claim->pool);
+	struct plan_device *dev = &p->plan->devices[device];
+	struct plan_claim placed = { .claim = claim,
+				     .index = (unsigned)(claim - dev->row->claims),
+				     .connected = true };
+
+	if (!row)
+		return 0;
+	placed.start = row->start;
+	placed.size = claim->size ? claim->size : row->size;
+	dev->claims[dev->n_claims++] = placed;
+	return plan_add_claim(p, device, &placed, true);
+}
+
 /* Fixed claims get their place, others become requests. */
 static int add_claim(struct planner *p, uint32_t device, const struct claim *claim)
 {
@@ -187,8 +215,14 @@ static int add_claim(struct planner *p, uint32_t device, const struct claim *cla
 	uint64_t last;
 
 	assert(dev->n_claims < PLAN_MAX_CLAIMS);
+	if (claim->pool == POOL_PCI_WINDOW64)
+		return 0; /* if the BARs need it: plan_places */
+	if (claim->pool != POOL_SPACE && !fixed)
+		return add_pool_claim(p, device, claim);
 	if (fixed)
 		placed.start = plan_option(dev->choice, claim->fix);
+	if (fixed && claim->space == SPACE_PCI)
+		placed.start *= PLAN_PCI_SLOT;
 	if (fixed && ((claim->space == SPACE_IRQ && placed.start == OPTION_IRQ_NONE) ||
 		      (claim->space == SPACE_INPUT && !placed.start)))
 		return 0; /* `none` or `false`: the device does without */
@@ -227,6 +261,33 @@ static void set_label(struct plan_device *dev, unsigned nth)
 	dev->label[n] = '\0';
 }
 
+static bool has_role(const struct device_row *row, enum device_role role)
+{
+	return row->describe && row->describe->role == role;
+}
+
+/* The host bridge is a function of its bus, too. */
+static int add_bridge_slot(struct planner *p, const struct plan_device *bridge)
+{
+	struct plan_region region = { .space = SPACE_PCI,
+				      .kind = REGION_DEVICE,
+				      .start = 0,
+				      .last = PLAN_PCI_SLOT - 1,
+				      .name = "function",
+				      .device = (int)(bridge - p->plan->devices),
+				      .mark = bridge->choice->mark,
+				      .fixed = true };
+
+	memcpy(region.owner, bridge->label, sizeof(region.owner));
+	return plan_claim_region(p, &region);
+}
+
+/* Messages go to lines only where no ITS takes them. */
+static bool is_superfluous(const struct plan *plan, const struct device_row *row)
+{
+	return has_role(row, ROLE_MSI) && (plan->gic.its || plan->irqchip == HV_IRQCHIP_NONE);
+}
+
 static int add_device(struct planner *p, const struct config_choice *choice,
 		      const struct device_row *row, unsigned nth)
 {
@@ -237,6 +298,10 @@ static int add_device(struct planner *p, const struct config_choice *choice,
 	dev->row = row;
 	dev->choice = choice;
 	set_label(dev, nth);
+	if (has_role(row, ROLE_PCI) && !p->bridge) {
+		p->bridge = dev;
+		ret = add_bridge_slot(p, dev);
+	}
 	if (row->check)
 		row->check(choice->options, choice->node, p->diags);
 	for (const struct claim *claim = row->claims; claim && claim->name && !ret; claim++) {
@@ -262,7 +327,7 @@ static int add_devices(struct planner *p)
 		const struct device_row *row = registry->devices[choice->index];
 		struct type_count *count = &counts[choice->index];
 
-		if (check_device(p, choice, row, count))
+		if (check_device(p, choice, row, count) && !is_superfluous(p->plan, row))
 			ret = add_device(p, choice, row, count->n);
 	}
 	free(counts);
@@ -348,6 +413,20 @@ static int check_ids(struct planner *p)
 	return 0;
 }
 
+/* The hypervisor has to know of the frame. */
+static void set_frame(struct plan *plan)
+{
+	const struct plan_device *dev = plan_find_role(plan, ROLE_MSI);
+	const struct plan_claim *registers = plan_device_claim(dev, SPACE_MEM);
+	const struct plan_claim *lines = plan_device_claim(dev, SPACE_IRQ);
+
+	if (!registers || !lines)
+		return;
+	plan->gic.frame = registers->start;
+	plan->gic.frame_line = (unsigned)lines->start;
+	plan->gic.frame_lines = (unsigned)lines->size;
+}
+
 int plan_devices(struct planner *p)
 {
 	int ret = add_devices(p);
@@ -359,6 +438,7 @@ int plan_devices(struct planner *p)
 	connect_input(p);
 	ret = plan_places(p);
 	plan_sort_regions(p->plan);
+	set_frame(p->plan);
 	return ret;
 }
 
@@ -369,6 +449,24 @@ const struct plan_claim *plan_device_claim(const struct plan_device *dev, enum p
 
 		if (claim->claim->space == space && (space != SPACE_IRQ || claim->connected))
 			return claim;
+	}
+	return NULL;
+}
+
+const struct plan_claim *plan_pool_claim(const struct plan_device *dev, enum claim_pool pool)
+{
+	for (unsigned i = 0; dev && i < dev->n_claims; i++) {
+		if (dev->claims[i].claim->pool == pool)
+			return &dev->claims[i];
+	}
+	return NULL;
+}
+
+const struct plan_device *plan_find_role(const struct plan *plan, enum device_role role)
+{
+	for (size_t i = 0; i < plan->n_devices; i++) {
+		if (has_role(plan->devices[i].row, role))
+			return &plan->devices[i];
 	}
 	return NULL;
 }

@@ -10,29 +10,38 @@ static bool later(const struct plan_region *a, const struct plan_region *b)
 	return a->device > b->device;
 }
 
-/* Which of two to complain about: what the platform owns never moves; a device gives way to memory;
- * the user's word is mended rather than a default; then the later one in the file. */
+static const struct claim *claim_of(const struct plan *plan, const struct plan_region *r)
+{
+	const struct plan_device *dev = r->device < 0 ? NULL : &plan->devices[r->device];
+
+	for (unsigned i = 0; dev && i < dev->n_claims; i++) {
+		if (dev->claims[i].claim->space == r->space && dev->claims[i].start == r->start)
+			return dev->claims[i].claim;
+	}
+	return NULL;
+}
+
+/* The layout has one place for it, and the user didn't ask for another. */
+static bool is_rooted(const struct plan *plan, const struct plan_region *r)
+{
+	const struct claim *claim = claim_of(plan, r);
+
+	return r->kind == REGION_PLATFORM ||
+	       (claim && claim->pool != POOL_SPACE && !plan_by_user(plan, r));
+}
+
+/* Which of two to complain about: what the layout has a place for never moves; a device gives way
+ * to memory; the user's word is mended rather than a default; then the later one in the file. */
 static bool blame_first(const struct plan *plan, const struct plan_region *a,
 			const struct plan_region *b)
 {
-	if ((a->kind == REGION_PLATFORM) != (b->kind == REGION_PLATFORM))
-		return b->kind == REGION_PLATFORM;
+	if (is_rooted(plan, a) != is_rooted(plan, b))
+		return is_rooted(plan, b);
 	if ((a->kind == REGION_DEVICE) != (b->kind == REGION_DEVICE))
 		return a->kind == REGION_DEVICE;
 	if (a->kind == REGION_DEVICE && plan_by_user(plan, a) != plan_by_user(plan, b))
 		return plan_by_user(plan, a);
 	return later(a, b);
-}
-
-static const struct claim *claim_of(const struct plan *plan, const struct plan_region *r)
-{
-	const struct plan_device *dev = &plan->devices[r->device];
-
-	for (unsigned i = 0; i < dev->n_claims; i++) {
-		if (dev->claims[i].claim->space == r->space && dev->claims[i].start == r->start)
-			return dev->claims[i].claim;
-	}
-	return NULL;
 }
 
 /* The next free place at or above the one that was asked for, or else anywhere. */
@@ -47,15 +56,18 @@ static void help_next_free(struct planner *p, const struct plan_region *r)
 
 	if (!claim || diags_errors(p->diags) > DIAG_MAX_ERRORS)
 		return;
-	found = r->space != SPACE_IRQ &&
+	found = r->space != SPACE_IRQ && r->space != SPACE_PCI &&
 		allocator_find(space, size, plan_claim_align(claim), r->start, max, &at);
 	if (!found)
 		found = plan_find_free(p, r->space, size, plan_claim_align(claim), &at);
-	if (!found)
+	if (!found || (r->space == SPACE_PCI && at % PLAN_PCI_SLOT))
 		return;
 	if (r->space == SPACE_IRQ)
 		diag_help(p->diags, "a line serves one device; the next free line is %llu",
 			  (unsigned long long)at);
+	else if (r->space == SPACE_PCI)
+		diag_help(p->diags, "the next free slot is %llu",
+			  (unsigned long long)at / PLAN_PCI_SLOT);
 	else if (r->space == SPACE_PIO && size == 1)
 		diag_help(p->diags, "the next free port is 0x%llx", (unsigned long long)at);
 	else if (r->space == SPACE_PIO)
@@ -70,10 +82,12 @@ static void help_next_free(struct planner *p, const struct plan_region *r)
 static void report(struct planner *p, const struct plan_region *wrong,
 		   const struct plan_region *other)
 {
+	const uint64_t start = wrong->start > other->start ? wrong->start : other->start;
+	const uint64_t last = wrong->last < other->last ? wrong->last : other->last;
 	char text[PLAN_TEXT], other_text[PLAN_TEXT], range[PLAN_TEXT];
 
 	plan_region_text(wrong, text);
-	if (wrong->space == SPACE_IRQ) {
+	if (wrong->space == SPACE_IRQ || wrong->space == SPACE_PCI) {
 		diag_error(p->diags, wrong->mark, "%s is taken by %s", text, other->owner);
 	} else if (wrong->kind == REGION_DEVICE && wrong->start == other->start &&
 		   wrong->last == other->last && other->kind == REGION_DEVICE) {
@@ -88,15 +102,11 @@ static void report(struct planner *p, const struct plan_region *wrong,
 	plan_note_region(p->plan, p->diags, other);
 	if (wrong->kind == REGION_DEVICE)
 		help_next_free(p, wrong);
-	else if (wrong->kind == REGION_RAM && other->kind == REGION_PLATFORM)
+	else if (wrong->kind == REGION_RAM && is_rooted(p->plan, other))
 		diag_help(p->diags, "cut it out: `- hole: {at: 0x%llx, size: 0x%llx}`",
-			  (unsigned long long)other->start,
-			  (unsigned long long)(other->last - other->start + 1));
+			  (unsigned long long)start, (unsigned long long)(last - start + 1));
 	else
-		diag_help(p->diags, "both contain %s",
-			  plan_range_text(wrong->start > other->start ? wrong->start : other->start,
-					  wrong->last < other->last ? wrong->last : other->last,
-					  range));
+		diag_help(p->diags, "both contain %s", plan_range_text(start, last, range));
 }
 
 /* One sweep over the sorted regions, against the one that reaches furthest so far. A region is

@@ -12,13 +12,20 @@ static void member(FILE *out, const char *key, const char *value)
 
 static void region(FILE *out, const struct plan_region *r)
 {
-	static const char *const spaces[] = { "memory", "ports", "interrupt lines" };
+	static const char *const spaces[] = {
+		[SPACE_MEM] = "memory",		 [SPACE_PIO] = "ports",
+		[SPACE_IRQ] = "interrupt lines", [SPACE_PCI] = "PCI functions",
+		[SPACE_BAR] = "PCI BARs",
+	};
+	char function[PLAN_PCI_TEXT];
 
 	fputc('{', out);
 	member(out, "space", spaces[r->space]);
 	fprintf(out, "\"start\": %llu, \"end\": %llu, \"size\": %llu, ",
 		(unsigned long long)r->start, (unsigned long long)r->last,
 		(unsigned long long)(r->last - r->start + 1));
+	if (r->space == SPACE_PCI)
+		member(out, "function", plan_pci_text(r->start, function));
 	member(out, "kind", plan_kind_word(r->kind));
 	member(out, "owner", r->owner);
 	member(out, "claim", r->name);

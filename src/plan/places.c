@@ -3,6 +3,7 @@
  * First the preferred places, in the order of the file; then the rest, largest first, so that small
  * ones don't break up the room that large ones need.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "planner.h"
@@ -65,6 +66,31 @@ static int largest_first(const void *a, const void *b)
 	return (x->slot > y->slot) - (x->slot < y->slot);
 }
 
+/* A bus that is full, or not there: that was an error already, or the config has none. */
+static void report_no_pci(struct planner *p, const struct plan_request *request)
+{
+	const struct plan_device *dev = &p->plan->devices[request->device];
+	const struct claim *claim = dev->claims[request->slot].claim;
+	char size[24];
+
+	if (!p->bridge) {
+		if (!diags_errors(p->diags))
+			diag_error(p->diags, dev->choice->mark,
+				   "%s is a PCI device, and this VM has no PCI host bridge",
+				   dev->label);
+	} else if (request->space == SPACE_PCI) {
+		diag_error(p->diags, dev->choice->mark, "the PCI bus has no place left for %s",
+			   dev->label);
+		diag_help(p->diags, "it has room for %u functions beside the bridge",
+			  PLAN_PCI_FUNCTIONS - PLAN_PCI_SLOT);
+	} else {
+		diag_error(p->diags, dev->choice->mark,
+			   "the PCI windows have no room of %s left for %s of %s",
+			   config_size_text(request->size, size, sizeof(size)), claim->name,
+			   dev->label);
+	}
+}
+
 static void report_full(struct planner *p, const struct plan_request *request)
 {
 	const struct plan_device *dev = &p->plan->devices[request->device];
@@ -72,7 +98,15 @@ static void report_full(struct planner *p, const struct plan_request *request)
 	char size[24];
 	uint64_t line;
 
-	if (request->space == SPACE_IRQ)
+	if (request->space == SPACE_PCI || request->space == SPACE_BAR) {
+		report_no_pci(p, request);
+		return;
+	}
+	if (request->space == SPACE_IRQ && request->size > 1)
+		diag_error(p->diags, dev->choice->mark,
+			   "no run of %llu free interrupt lines is left for %s",
+			   (unsigned long long)request->size, dev->label);
+	else if (request->space == SPACE_IRQ)
 		diag_error(p->diags, dev->choice->mark, "no free interrupt line is left for %s",
 			   dev->label);
 	else if (request->space == SPACE_PIO)
@@ -97,38 +131,153 @@ static void report_full(struct planner *p, const struct plan_request *request)
 		diag_help(p->diags, "`%s: none` does without", claim->fix);
 }
 
-/* The next layout row from `row` on where claims of this space may go; its name is NULL at the end.
- */
-static const struct layout_row *free_row(const struct layout_row *row, enum plan_space space)
-{
-	enum layout_kind kind = space == SPACE_MEM   ? LAYOUT_MMIO
-				: space == SPACE_PIO ? LAYOUT_PIO
-						     : LAYOUT_IRQ;
+/* ---- Where to look --------------------------------------------------------------------------- */
 
-	while (row->name && row->kind != kind)
-		row++;
-	return row;
+struct range {
+	uint64_t start, last, align;
+};
+
+/* Function 0 of each slot first: a slot that has none isn't looked at any further (PCI 3.0,
+ * 3.2.2.3.4). Then the slots that have one get more. */
+static bool pci_range(unsigned nth, struct range *range)
+{
+	if (nth > 1)
+		return false;
+	*range = (struct range){ PLAN_PCI_SLOT, PLAN_PCI_FUNCTIONS - 1, nth ? 1 : PLAN_PCI_SLOT };
+	return true;
+}
+
+static bool bar_range(const struct planner *p, unsigned nth, struct range *range)
+{
+	const struct plan_claim *window;
+
+	if (nth > 1)
+		return false;
+	window = plan_pool_claim(p->bridge, nth ? POOL_PCI_WINDOW64 : POOL_PCI_WINDOW);
+	if (!window)
+		return false;
+	*range = (struct range){ window->start, window->start + window->size - 1, 1 };
+	return true;
+}
+
+static bool layout_range(const struct arch_row *arch, enum layout_kind kind, unsigned nth,
+			 struct range *range)
+{
+	for (const struct layout_row *row = arch->layout; row->name; row++) {
+		if (row->kind != kind || nth--)
+			continue;
+		*range = (struct range){ row->start, row->start + row->size - 1, 1 };
+		return true;
+	}
+	return false;
+}
+
+/* The nth range where claims of this space may go, in the order in which they are filled. */
+static bool nth_range(const struct planner *p, enum plan_space space, unsigned nth,
+		      struct range *range)
+{
+	switch (space) {
+	case SPACE_MEM:
+		return layout_range(p->plan->arch, LAYOUT_MMIO, nth, range);
+	case SPACE_PIO:
+		return layout_range(p->plan->arch, LAYOUT_PIO, nth, range);
+	case SPACE_IRQ:
+		return layout_range(p->plan->arch, LAYOUT_IRQ, nth, range);
+	case SPACE_PCI:
+		return pci_range(nth, range);
+	case SPACE_BAR:
+		return bar_range(p, nth, range);
+	default:
+		return false;
+	}
+}
+
+static bool find_in(const struct planner *p, enum plan_space space, uint64_t size, uint64_t align,
+		    const struct range *range, uint64_t *start)
+{
+	return allocator_find(&p->spaces[space], size, align > range->align ? align : range->align,
+			      range->start, range->last, start);
 }
 
 bool plan_find_free(const struct planner *p, enum plan_space space, uint64_t size, uint64_t align,
 		    uint64_t *start)
 {
-	const struct layout_row *row = free_row(p->plan->arch->layout, space);
+	struct range range;
 
-	for (; row->name; row = free_row(row + 1, space)) {
-		if (allocator_find(&p->spaces[space], size, align, row->start,
-				   row->start + row->size - 1, start))
+	for (unsigned nth = 0; nth_range(p, space, nth, &range); nth++) {
+		if (find_in(p, space, size, align, &range, start))
 			return true;
 	}
 	return false;
 }
 
-/* Requests of the same size go upwards through the layout's rows: where one found no place, none
- * of its like will, so each row is searched once for each size. */
+/* ---- PCI's windows --------------------------------------------------------------------------- */
+
+const struct layout_row *plan_pool_row(const struct arch_row *arch, enum claim_pool pool)
+{
+	enum layout_kind kind = pool == POOL_PCI_CONFIG ? LAYOUT_PCI_CONFIG : LAYOUT_PCI;
+
+	for (const struct layout_row *row = arch->layout; row->name; row++) {
+		bool high = row->start > UINT32_MAX;
+
+		if (row->kind == kind && high == (pool == POOL_PCI_WINDOW64))
+			return row;
+	}
+	return NULL;
+}
+
+/* Whether all BARs fit the window below 4 GiB. Largest first and each at a multiple of its size,
+ * they leave no gaps. */
+static bool bars_fit(const struct planner *p)
+{
+	const struct plan_claim *window = plan_pool_claim(p->bridge, POOL_PCI_WINDOW);
+	uint64_t left = window ? window->size : 0;
+
+	for (size_t i = 0; i < p->n_requests; i++) {
+		if (p->requests[i].space != SPACE_BAR)
+			continue;
+		if (p->requests[i].size > left)
+			return false;
+		left -= p->requests[i].size;
+	}
+	return true;
+}
+
+/* It asks for a host with wide addresses, so it is there only if something has to lie in it. */
+static int open_window64(struct planner *p)
+{
+	const struct layout_row *row = plan_pool_row(p->plan->arch, POOL_PCI_WINDOW64);
+	struct plan_claim placed = { .connected = true };
+	struct plan_device *dev = p->bridge;
+	uint64_t at;
+
+	if (!dev || !row || bars_fit(p) || row->start + row->size - 1 > plan_last_address(p->plan))
+		return 0;
+	for (placed.claim = dev->row->claims; placed.claim->name; placed.claim++) {
+		if (placed.claim->pool == POOL_PCI_WINDOW64)
+			break;
+	}
+	if (!placed.claim->name || !allocator_find(&p->spaces[SPACE_MEM], row->size, 1, row->start,
+						   row->start + row->size - 1, &at))
+		return 0;
+	placed.index = (unsigned)(placed.claim - dev->row->claims);
+	placed.start = row->start;
+	placed.size = row->size;
+	assert(dev->n_claims < PLAN_MAX_CLAIMS);
+	dev->claims[dev->n_claims++] = placed;
+	return plan_add_claim(p, (uint32_t)(dev - p->plan->devices), &placed, false);
+}
+
+/* ---- All of them ----------------------------------------------------------------------------- */
+
+/* Requests of the same size go upwards through the ranges: where one found no place, none of its
+ * like will, so each range is searched once for each size. */
 static int place_rest(struct planner *p)
 {
-	const struct layout_row *row = NULL;
-	uint64_t min = 0, at;
+	struct range range = { 0 };
+	unsigned nth = 0;
+	bool more = false;
+	uint64_t at;
 
 	if (p->n_requests)
 		qsort(p->requests, p->n_requests, sizeof(*p->requests), largest_first);
@@ -137,22 +286,19 @@ static int place_rest(struct planner *p)
 		int ret;
 
 		if (!i || !same_class(r, r - 1)) {
-			row = free_row(p->plan->arch->layout, r->space);
-			min = row->start;
+			nth = 0;
+			more = nth_range(p, r->space, nth, &range);
 		}
-		while (row->name && !allocator_find(&p->spaces[r->space], r->size, r->align, min,
-						    row->start + row->size - 1, &at)) {
-			row = free_row(row + 1, r->space);
-			min = row->start;
-		}
-		if (!row->name) {
+		while (more && !find_in(p, r->space, r->size, r->align, &range, &at))
+			more = nth_range(p, r->space, ++nth, &range);
+		if (!more) {
 			report_full(p, r);
 			continue;
 		}
 		ret = place(p, r, at);
 		if (ret)
 			return ret;
-		min = at + r->size; /* no row ends at the top of 64 bits */
+		range.start = at + r->size; /* no range ends at the top of 64 bits */
 	}
 	return 0;
 }
@@ -163,6 +309,8 @@ int plan_places(struct planner *p)
 
 	for (int i = 0; i < SPACE_INPUT; i++)
 		allocator_seal(&p->spaces[i]);
-	ret = place_preferred(p);
+	ret = open_window64(p);
+	if (!ret)
+		ret = place_preferred(p);
 	return ret ? ret : place_rest(p);
 }

@@ -25,6 +25,7 @@ struct planner {
 	struct allocator spaces[SPACE_INPUT]; /* what is busy: addresses, ports, lines */
 	struct plan_request *requests;
 	size_t n_requests, cap_requests;
+	struct plan_device *bridge; /* ROLE_PCI; NULL: no PCI */
 };
 
 int plan_platform(struct planner *p); /* vCPUs, interrupt controller, what belongs to it */
@@ -49,6 +50,27 @@ int plan_claim_region(struct planner *p, const struct plan_region *region);
 
 /* A claim's region: a fixed one before the spaces are sealed, another one after. */
 int plan_add_claim(struct planner *p, uint32_t device, const struct plan_claim *placed, bool fixed);
+
+/* The places of the PCI functions of one device: PCI 3.0, 3.2.2.3.4. */
+#define PLAN_PCI_SLOT	   8U
+#define PLAN_PCI_FUNCTIONS 256U
+
+/* Goes through the regions of a space in their order. BARs come with guest-physical memory, inside
+ * of their window. Begins with plan and space alone; NULL at the end. */
+struct plan_walk {
+	const struct plan *plan;
+	enum plan_space space;
+	size_t next, next_bar;
+};
+const struct plan_region *plan_walk_next(struct plan_walk *walk);
+
+/* "00:03.0" */
+#define PLAN_PCI_TEXT 16
+const char *plan_pci_text(uint64_t function, char buf[PLAN_PCI_TEXT]);
+
+/* "5", "64-191": interrupt lines. */
+#define PLAN_LINES_TEXT 48
+const char *plan_lines_text(uint64_t start, uint64_t last, char buf[PLAN_LINES_TEXT]);
 
 /* A region in words, "window 0x1000-0x1fff of rtc" or "ram 0x0-0x9ffff". */
 #define PLAN_TEXT 128

@@ -142,6 +142,8 @@ static int add_platform_regions(struct planner *p)
 
 		if (row->kind == LAYOUT_PLATFORM && p->plan->irqchip != HV_IRQCHIP_NONE)
 			region.space = SPACE_MEM;
+		else if (row->kind == LAYOUT_REDISTS && p->plan->gic.redist_more)
+			region.space = SPACE_MEM;
 		else if (row->kind == LAYOUT_PIC_PORTS && p->plan->irqchip == HV_IRQCHIP_FULL)
 			region.space = SPACE_PIO;
 		else if (row->kind == LAYOUT_PIT_PORTS && p->plan->pit)

@@ -131,10 +131,48 @@ const struct plan_region *plan_nearest(const struct plan *plan, enum plan_space 
 	return nearest;
 }
 
+static const struct plan_region *next_of(const struct plan *plan, enum plan_space space, size_t *i)
+{
+	while (*i < plan->n_regions && plan->regions[*i].space != space)
+		++*i;
+	return *i < plan->n_regions ? &plan->regions[*i] : NULL;
+}
+
+const struct plan_region *plan_walk_next(struct plan_walk *walk)
+{
+	const struct plan_region *r = next_of(walk->plan, walk->space, &walk->next), *bar = NULL;
+
+	if (walk->space == SPACE_MEM)
+		bar = next_of(walk->plan, SPACE_BAR, &walk->next_bar);
+	if (bar && (!r || bar->start < r->start)) {
+		walk->next_bar++;
+		return bar;
+	}
+	if (r)
+		walk->next++;
+	return r;
+}
+
 const char *plan_range_text(uint64_t start, uint64_t last, char buf[PLAN_TEXT])
 {
 	snprintf(buf, PLAN_TEXT, "0x%llx-0x%llx", (unsigned long long)start,
 		 (unsigned long long)last);
+	return buf;
+}
+
+const char *plan_pci_text(uint64_t function, char buf[PLAN_PCI_TEXT])
+{
+	snprintf(buf, PLAN_PCI_TEXT, "00:%02x.%x", (unsigned)(function / PLAN_PCI_SLOT) & 0x1f,
+		 (unsigned)(function % PLAN_PCI_SLOT));
+	return buf;
+}
+
+const char *plan_lines_text(uint64_t start, uint64_t last, char buf[PLAN_LINES_TEXT])
+{
+	int n = snprintf(buf, PLAN_LINES_TEXT, "%llu", (unsigned long long)start);
+
+	if (last > start)
+		snprintf(buf + n, PLAN_LINES_TEXT - (size_t)n, "-%llu", (unsigned long long)last);
 	return buf;
 }
 
@@ -153,12 +191,15 @@ const char *plan_size_text(uint64_t size, char buf[PLAN_TEXT])
 const char *plan_region_text(const struct plan_region *r, char buf[PLAN_TEXT])
 {
 	const char *whose = r->kind == REGION_PLATFORM ? "the platform's " : "";
-	char range[PLAN_TEXT];
+	char range[PLAN_TEXT], lines[PLAN_LINES_TEXT];
 
 	plan_range_text(r->start, r->last, range);
 	if (r->space == SPACE_IRQ)
-		snprintf(buf, PLAN_TEXT, "interrupt line %llu of %s", (unsigned long long)r->start,
-			 r->owner);
+		snprintf(buf, PLAN_TEXT, "interrupt line%s %s of %s", r->start < r->last ? "s" : "",
+			 plan_lines_text(r->start, r->last, lines), r->owner);
+	else if (r->space == SPACE_PCI)
+		snprintf(buf, PLAN_TEXT, "PCI slot %llu of %s",
+			 (unsigned long long)r->start / PLAN_PCI_SLOT, r->owner);
 	else if (r->kind != REGION_DEVICE && r->kind != REGION_PLATFORM)
 		snprintf(buf, PLAN_TEXT, "%s %.36s", r->owner, range);
 	else if (r->start == r->last)
@@ -166,7 +207,7 @@ const char *plan_region_text(const struct plan_region *r, char buf[PLAN_TEXT])
 			 r->owner);
 	else
 		snprintf(buf, PLAN_TEXT, "%s %.36s of %s%s",
-			 r->space == SPACE_MEM ? "window" : "ports", range, whose, r->owner);
+			 r->space == SPACE_PIO ? "ports" : "window", range, whose, r->owner);
 	return buf;
 }
 
@@ -182,10 +223,14 @@ bool plan_by_user(const struct plan *plan, const struct plan_region *r)
 
 void plan_note_region(const struct plan *plan, struct diags *diags, const struct plan_region *r)
 {
+	const struct node *node = r->device < 0 ? NULL : plan->devices[r->device].choice->node;
+
 	if (!r->mark.source)
 		return;
 	if (!r->mark.line)
 		diag_note(diags, r->mark, "%s is there by default", r->owner);
+	else if (node && node->is_default && node->from)
+		diag_note(diags, r->mark, "%s is there because %s", r->owner, node->from);
 	else
 		diag_note(diags, r->mark, "%s is %s here", r->owner,
 			  r->device >= 0 && plan_by_user(plan, r) ? "placed" : "declared");

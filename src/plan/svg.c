@@ -58,10 +58,13 @@ void svg_text(struct picture *p, double x, double y, const char *class, bool end
 const char *svg_range_text(const struct picture *p, enum plan_space space, uint64_t start,
 			   uint64_t last, char *buf, size_t len)
 {
+	char lines[PLAN_LINES_TEXT], function[PLAN_PCI_TEXT];
 	int digits = space == SPACE_PIO ? 4 : p->digits;
 
 	if (space == SPACE_IRQ)
-		snprintf(buf, len, "%llu", (unsigned long long)start);
+		snprintf(buf, len, "%s", plan_lines_text(start, last, lines));
+	else if (space == SPACE_PCI)
+		snprintf(buf, len, "%s", plan_pci_text(start, function));
 	else if (space == SPACE_PIO && start == last)
 		snprintf(buf, len, "0x%0*llx", digits, (unsigned long long)start);
 	else
@@ -93,7 +96,7 @@ void svg_tooltip(struct picture *p, const struct plan_region *r)
 	}
 	fprintf(p->out, "\n%s %s", plan_kind_word(r->kind),
 		svg_range_text(p, r->space, r->start, r->last, range, sizeof(range)));
-	if (r->space != SPACE_IRQ)
+	if (r->space != SPACE_IRQ && r->space != SPACE_PCI)
 		fprintf(p->out, ", %s", plan_size_text(r->last - r->start + 1, size));
 	fputs("\n", p->out);
 	if (r->file) {

@@ -62,14 +62,15 @@ double svg_length(const struct row *row)
 static int make_rows(struct picture *p)
 {
 	const struct plan *plan = p->plan;
+	struct plan_walk walk = { .plan = plan, .space = SPACE_MEM };
 	const struct row *around = NULL;
+	const struct plan_region *r;
 	uint64_t next = 0;
 
 	p->rows = calloc(2 * plan->n_regions + 1, sizeof(*p->rows));
 	if (!p->rows)
 		return -ENOMEM;
-	for (size_t i = 0; i < plan->n_regions && plan->regions[i].space == SPACE_MEM; i++) {
-		const struct plan_region *r = &plan->regions[i];
+	while ((r = plan_walk_next(&walk))) {
 		bool inside = around && r->last <= around->last;
 
 		if (!inside && r->start > next)

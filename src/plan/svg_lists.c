@@ -1,4 +1,4 @@
-/* svg_lists.c: below the map of a plan: ports, interrupt lines, input, and what has none of them.
+/* svg_lists.c: below the map of a plan: ports, PCI functions, lines, input, and what has none.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,16 +11,18 @@
 #define LINE	     20
 #define SHORT_LIST   6 /* longer ones go over both columns */
 
-enum { LIST_PORTS, LIST_LINES, LIST_INPUT, LIST_LOOSE, LISTS };
+enum { LIST_PORTS, LIST_PCI, LIST_LINES, LIST_INPUT, LIST_LOOSE, LISTS };
 
 static const struct {
 	const char *title;
 	int width; /* of the first column, in characters */
+	enum plan_space space;
 } lists[] = {
-	[LIST_PORTS] = { "Ports", 13 },
-	[LIST_LINES] = { "Interrupt lines", 4 },
-	[LIST_INPUT] = { "Standard input", 16 },
-	[LIST_LOOSE] = { "Not connected", 16 },
+	[LIST_PORTS] = { "Ports", 13, SPACE_PIO },
+	[LIST_PCI] = { "PCI functions", 7, SPACE_PCI },
+	[LIST_LINES] = { "Interrupt lines", 7, SPACE_IRQ },
+	[LIST_INPUT] = { "Standard input", 16, SPACE_INPUT },
+	[LIST_LOOSE] = { "Not connected", 16, SPACE_INPUT },
 };
 
 /* Whether the claim is one that its list tells of. */
@@ -34,10 +36,9 @@ static bool tells(unsigned list, const struct plan_claim *placed)
 static void collect(struct picture *p, unsigned list)
 {
 	const struct plan *plan = p->plan;
-	enum plan_space space = list == LIST_PORTS ? SPACE_PIO : SPACE_IRQ;
 
 	for (size_t i = 0; i < plan->n_regions && list <= LIST_LINES; i++) {
-		if (plan->regions[i].space == space)
+		if (plan->regions[i].space == lists[list].space)
 			p->items[p->n_items++] =
 				(struct item){ .region = &plan->regions[i], .list = list };
 	}

@@ -87,20 +87,23 @@ static const char *from_text(struct mark mark, char *buf, size_t len)
 static void region_row(struct table *t, const struct plan_region *r, int digits)
 {
 	const char *kind = plan_kind_word(r->kind);
-	char range[64], size[24], from[512];
+	char range[64], size[24], lines[PLAN_LINES_TEXT], from[512];
+	bool counted = r->space == SPACE_IRQ || r->space == SPACE_PCI;
+	bool inside = r->kind == REGION_BOOT || r->kind == REGION_TABLES || r->space == SPACE_BAR;
 	const char *cells[COLUMNS] = { range, size, kind, r->owner, r->name ? r->name : "" };
 	unsigned long long start = r->start, last = r->last;
 
 	if (r->space == SPACE_IRQ)
-		snprintf(range, sizeof(range), "%3llu", start);
+		snprintf(range, sizeof(range), "%3s", plan_lines_text(start, last, lines));
+	else if (r->space == SPACE_PCI)
+		plan_pci_text(start, range);
 	else if (r->space == SPACE_PIO && start == last)
 		snprintf(range, sizeof(range), "0x%0*llx", digits, start);
 	else
-		snprintf(range, sizeof(range), "%s0x%0*llx-0x%0*llx",
-			 r->kind == REGION_BOOT || r->kind == REGION_TABLES ? "  " : "", digits,
+		snprintf(range, sizeof(range), "%s0x%0*llx-0x%0*llx", inside ? "  " : "", digits,
 			 start, digits, last);
 	config_size_text(r->last - r->start + 1, size, sizeof(size));
-	if (r->space == SPACE_IRQ)
+	if (counted)
 		cells[SIZE] = "";
 	if (!strcmp(r->owner, kind))
 		cells[OWNER] = "";
@@ -122,25 +125,24 @@ static int hex_digits(uint64_t v)
 static void section(const struct plan *plan, FILE *out, enum plan_space space, const char *title)
 {
 	int digits = space == SPACE_PIO ? 4 : 8;
+	struct plan_walk walk = { .plan = plan, .space = space };
+	const struct plan_region *r;
 	struct table t = { 0 };
 	size_t n = 0;
 
-	for (size_t i = 0; i < plan->n_regions; i++) {
-		if (plan->regions[i].space != space)
-			continue;
+	while ((r = plan_walk_next(&walk))) {
 		n++;
-		if (hex_digits(plan->regions[i].last) > digits)
-			digits = hex_digits(plan->regions[i].last);
+		if (hex_digits(r->last) > digits)
+			digits = hex_digits(r->last);
 	}
 	if (!n)
 		return;
 	fprintf(out, "\n%s\n", title);
 	for (int pass = 0; pass < 2; pass++) {
 		t.out = pass ? out : NULL;
-		for (size_t i = 0; i < plan->n_regions; i++) {
-			if (plan->regions[i].space == space)
-				region_row(&t, &plan->regions[i], digits);
-		}
+		walk = (struct plan_walk){ .plan = plan, .space = space };
+		while ((r = plan_walk_next(&walk)))
+			region_row(&t, r, digits);
 	}
 }
 
@@ -203,6 +205,7 @@ static void print_table(const struct plan *plan, FILE *out)
 			plan_entry_words(plan->entry.mode));
 	section(plan, out, SPACE_MEM, "guest-physical memory");
 	section(plan, out, SPACE_PIO, "ports");
+	section(plan, out, SPACE_PCI, "PCI functions");
 	section(plan, out, SPACE_IRQ, "interrupt lines");
 	input_and_unconnected(plan, out);
 }

@@ -47,6 +47,19 @@ static const struct device_row wide = {
 	.describe = &wide_describe,
 };
 
+/* A PCI device with a BAR that only the window above 4 GiB has room for. */
+static const struct claim huge_claims[] = {
+	{ .name = "function", .space = SPACE_PCI, .size = 1 },
+	{ .name = "bar", .space = SPACE_BAR, .size = 0x20000000 },
+	{ 0 },
+};
+
+static const struct device_row huge = {
+	.type = { "huge", "A large BAR", wide_options, sizeof(struct wide_config) },
+	.arches = ARCH_X86_64,
+	.claims = huge_claims,
+};
+
 static const struct option blob_options[] = { { 0 } };
 
 static void blob_plan(struct plan *plan, const struct config_choice *boot, struct diags *diags)
@@ -99,10 +112,11 @@ static size_t make(const char *yaml)
 
 	teardown(NULL);
 	rows = device_rows(&n);
-	assert_true(n < ARRAY_SIZE(got.devices));
+	assert_true(n + 1 < ARRAY_SIZE(got.devices));
 	memcpy(got.devices, rows, n * sizeof(*rows));
 	got.devices[n] = &wide;
-	got.registry = (struct registry){ got.devices, n + 1, boots, ARRAY_SIZE(boots) };
+	got.devices[n + 1] = &huge;
+	got.registry = (struct registry){ got.devices, n + 2, boots, ARRAY_SIZE(boots) };
 	got.diags = diags_new();
 	got.config = config_load_text("t", yaml, strlen(yaml), &got.registry, NULL, got.diags);
 	assert_non_null(got.config);
@@ -682,6 +696,89 @@ static void smbios_leaves_out_what_the_config_does(void **state)
 	smbios_structure(127, &texts);
 }
 
+/* ---- PCI ------------------------------------------------------------------------------------- */
+
+/* Segment 0, bus 0: PCI Firmware Specification 3.2, 4.1.2. */
+static void mcfg_tells_where_configuration_space_is(void **state)
+{
+	const uint8_t *mcfg;
+	uint32_t len;
+
+	(void)state;
+	make_good(VM "devices: [virtio-rng]\n");
+	mcfg = must_find("MCFG", &len);
+	assert_int_equal(len, 60);
+	assert_int_equal(bytes_get64(mcfg + 44), claim_of("pci-host", "config")->start);
+	assert_int_equal(bytes_get32(mcfg + 52), 0);
+	make_good(VM);
+	assert_null(find("MCFG", &len));
+	assert_int_equal(dsdt_has("PCI0", 4), 0);
+	assert_int_equal(dsdt_has("ECAM", 4), 0);
+}
+
+/* ACPI 6.4, 6.2.13: function 0xffff of a slot, the pin, no link device, the line. Pins 0 and 1. */
+static unsigned routes(unsigned slot)
+{
+	uint8_t entry[] = { 0x12, 0x0b, 4, 0x0c, 0xff, 0xff, (uint8_t)slot, 0, 0, 0, 0x0a, 0 };
+	unsigned n = 0;
+
+	entry[11] = (uint8_t)claim_of("pci-host", "intx")->start;
+	for (uint8_t pin = 0; pin < 2; pin++) {
+		entry[8] = pin;
+		n += dsdt_has(entry, sizeof(entry));
+	}
+	return n;
+}
+
+static void each_slot_in_use_has_its_pins_routed(void **state)
+{
+	(void)state;
+	make_good(VM "devices: [{virtio-rng: {slot: 3}}, {virtio-rng: {slot: 19}}]\n");
+	assert_int_equal(routes(3), 2);
+	assert_int_equal(routes(19), 2);
+	assert_int_equal(routes(0), 0);
+	assert_int_equal(routes(1), 0);
+	assert_int_equal(dsdt_has("_PRT\x12", 5), 1);
+	make_good(VM "devices: [virtio-rng, pci-host: {irq: none}]\n");
+	assert_int_equal(dsdt_has("_PRT", 4), 0);
+}
+
+/* ACPI 6.4, 6.4.3.5: memory that the bridge hands on; both ends are fixed. */
+static void windows_are_handed_on(void **state)
+{
+	uint8_t low[26] = { 0x87, 23, 0, 0, 0x0c, 1 }, high[46] = { 0x8a, 43, 0, 0, 0x0c, 1 };
+	static const uint8_t bus[] = { 0x88, 13, 0, 2, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0 };
+
+	(void)state;
+	bytes_put32(low + 10, 0xd0000000);
+	bytes_put32(low + 14, 0xdfffffff);
+	bytes_put32(low + 22, 0x10000000);
+	bytes_put64(high + 14, 0x8000000000);
+	bytes_put64(high + 22, 0xffffffffff);
+	bytes_put64(high + 38, 0x8000000000);
+	make_good(VM "devices: [virtio-rng]\n");
+	assert_int_equal(dsdt_has(low, sizeof(low)), 1);
+	assert_int_equal(dsdt_has(high, sizeof(high)), 0);
+	assert_int_equal(dsdt_has(bus, sizeof(bus)), 1);
+	assert_ports(0xcf8, 8);
+	make_good(VM "devices: [huge]\n");
+	assert_int_equal(dsdt_has(low, sizeof(low)), 1);
+	assert_int_equal(dsdt_has(high, sizeof(high)), 1);
+}
+
+static void only_devices_without_pci_have_objects(void **state)
+{
+	uint8_t irq[9] = { 0x89, 6, 0, 1, 1, 20 }; /* by level */
+
+	(void)state;
+	make_good(VM "devices: [virtio-rng, {virtio-rng: {transport: mmio, at: 0xc8000000, "
+		     "irq: 20}}]\n");
+	assert_int_equal(dsdt_has("LNRO0005", 8), 1);
+	assert_int_equal(dsdt_has(irq, sizeof(irq)), 1);
+	make_good(VM "devices: [virtio-rng, virtio-rng]\n");
+	assert_int_equal(dsdt_has("LNRO0005", 8), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -701,6 +798,10 @@ int main(void)
 		cmocka_unit_test_teardown(tables_fit_into_two_pieces_of_ram, teardown),
 		cmocka_unit_test_teardown(smbios_tells_what_the_config_says, teardown),
 		cmocka_unit_test_teardown(smbios_leaves_out_what_the_config_does, teardown),
+		cmocka_unit_test_teardown(mcfg_tells_where_configuration_space_is, teardown),
+		cmocka_unit_test_teardown(each_slot_in_use_has_its_pins_routed, teardown),
+		cmocka_unit_test_teardown(windows_are_handed_on, teardown),
+		cmocka_unit_test_teardown(only_devices_without_pci_have_objects, teardown),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

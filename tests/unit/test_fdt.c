@@ -250,6 +250,84 @@ static void gicv2_and_counters_are_told(void **state)
 	CHECK_CELLS("/pmu", "interrupts", 1, 7, 4);
 }
 
+#define BRIDGE "/pcie@30000000"
+
+/* Four pins to one line, through a controller whose addresses have two cells. */
+static void check_pins(uint32_t line)
+{
+	uint32_t want[40] = { 0 };
+
+	for (uint32_t pin = 1; pin <= 4; pin++) {
+		uint32_t *entry = want + (pin - 1) * 10;
+
+		entry[3] = pin;
+		entry[4] = fdt_get_phandle(tree,
+					   fdt_path_offset(tree, "/interrupt-controller@8000000"));
+		entry[8] = line;
+		entry[9] = 4;
+	}
+	check_cells(BRIDGE, "interrupt-map", want, ARRAY_SIZE(want));
+	CHECK_CELLS(BRIDGE, "interrupt-map-mask", 0, 0, 0, 7);
+}
+
+static void pci_bus_is_told_with_who_takes_its_messages(void **state)
+{
+	const struct plan_claim *intx;
+	uint32_t its;
+	int len;
+
+	(void)state;
+	make("arch: arm64\nboot: {linux: {kernel: Image}}\n"
+	     "devices: [virtio-rng, virtio-rng: {transport: mmio, at: 0x9008000, irq: 40}]\n");
+	check_by_dtc();
+	check_text(BRIDGE, "compatible", "pci-host-ecam-generic");
+	check_text(BRIDGE, "device_type", "pci");
+	CHECK_CELLS(BRIDGE, "reg", 0, 0x30000000, 0, 0x100000);
+	CHECK_CELLS(BRIDGE, "bus-range", 0, 0);
+	CHECK_CELLS(BRIDGE, "ranges", 0x02000000, 0, 0x10000000, 0, 0x10000000, 0, 0x20000000);
+	property(BRIDGE, "dma-coherent", &len);
+	intx = plan_device_claim(plan_find_role(got.plan, ROLE_PCI), SPACE_IRQ);
+	check_pins((uint32_t)intx->start);
+	its = fdt_get_phandle(tree, fdt_path_offset(tree, "/interrupt-controller@8000000/"
+							  "msi-controller@8080000"));
+	CHECK_CELLS(BRIDGE, "msi-map", 0, its, 0, 0x100);
+	assert_null(fdt_getprop(tree, fdt_path_offset(tree, BRIDGE), "msi-parent", NULL));
+	CHECK_CELLS("/virtio@9008000", "interrupts", 0, 40, 4);
+	property("/virtio@9008000", "dma-coherent", &len);
+}
+
+static void gicv2_has_a_frame_for_messages_of_pci(void **state)
+{
+	const struct plan_claim *frame;
+	char path[80];
+	int node;
+
+	(void)state;
+	make("arch: arm64\nplatform: {gic: v2}\nboot: {linux: {kernel: Image}}\n"
+	     "devices: [virtio-rng]\n");
+	check_by_dtc();
+	frame = plan_device_claim(plan_find_role(got.plan, ROLE_MSI), SPACE_MEM);
+	assert_non_null(frame);
+	snprintf(path, sizeof(path), "/interrupt-controller@8000000/v2m@%llx",
+		 (unsigned long long)frame->start);
+	check_text(path, "compatible", "arm,gic-v2m-frame");
+	CHECK_CELLS(path, "reg", 0, (uint32_t)frame->start, 0, 0x1000);
+	node = fdt_path_offset(tree, path);
+	CHECK_CELLS(BRIDGE, "msi-parent", fdt_get_phandle(tree, node));
+	check_pins(
+		(uint32_t)plan_device_claim(plan_find_role(got.plan, ROLE_PCI), SPACE_IRQ)->start);
+}
+
+static void redistributors_in_two_places_are_told(void **state)
+{
+	(void)state;
+	make("arch: arm64\nvcpus: 130\nboot: {linux: {kernel: Image}}\n");
+	check_by_dtc();
+	CHECK_CELLS("/interrupt-controller@8000000", "#redistributor-regions", 2);
+	CHECK_CELLS("/interrupt-controller@8000000", "reg", 0, 0x08000000, 0, 0x10000, 0,
+		    0x080a0000, 0, 123 * 0x20000, 0, 0x0c000000, 0, 7 * 0x20000);
+}
+
 static void many_vcpus_fit(void **state)
 {
 	(void)state;
@@ -380,6 +458,9 @@ int main(void)
 		TEST(seeds_differ_each_time_and_are_not_in_the_plan),
 		TEST(written_tree_has_no_seed),
 		TEST(gicv2_and_counters_are_told),
+		TEST(pci_bus_is_told_with_who_takes_its_messages),
+		TEST(gicv2_has_a_frame_for_messages_of_pci),
+		TEST(redistributors_in_two_places_are_told),
 		TEST(many_vcpus_fit),
 		TEST(tree_lies_clear_in_a_slot_of_its_own),
 		TEST(raw_guest_asks_for_a_tree),
