@@ -1,0 +1,306 @@
+/* bus.c: who is on the bus, where BARs are heard, and the line that all INTx share. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vibevmm/bytes.h>
+
+#include "bus.h"
+
+struct pci_bus *pci_bus_new(void)
+{
+	struct pci_bus *bus = calloc(1, sizeof(*bus));
+
+	if (bus && pthread_mutex_init(&bus->lock, NULL)) {
+		free(bus);
+		bus = NULL;
+	}
+	return bus;
+}
+
+void pci_bus_free(struct pci_bus *bus)
+{
+	if (!bus)
+		return;
+	pthread_mutex_destroy(&bus->lock);
+	free(bus->map);
+	free(bus->next_map);
+	free(bus);
+}
+
+/* ---- INTx -------------------------------------------------------------------------------- */
+
+bool pci_wire(const struct pci_function *f)
+{
+	uint16_t command = bytes_get16(f->config + PCI_COMMAND);
+
+	return f->intx && !(command & PCI_COMMAND_NO_INTX) && !pci_msix_is_on(f);
+}
+
+void pci_wire_changed(struct pci_function *f, bool before)
+{
+	struct pci_bus *bus = f->bus;
+	bool now = pci_wire(f), level;
+
+	if (now == before)
+		return;
+	pthread_mutex_lock(&bus->lock);
+	level = bus->wires;
+	bus->wires += now ? 1 : -1U;
+	if (bus->bridge && level != (bus->wires != 0))
+		device_irq_set(bus->bridge, bus->intx, !level);
+	pthread_mutex_unlock(&bus->lock);
+}
+
+void pci_intx_set(struct pci_function *f, bool level)
+{
+	bool before;
+
+	pthread_mutex_lock(&f->lock);
+	before = pci_wire(f);
+	f->intx = level;
+	f->config[PCI_STATUS] &= (uint8_t)~PCI_STATUS_INTX;
+	f->config[PCI_STATUS] |= level ? PCI_STATUS_INTX : 0;
+	pci_wire_changed(f, before);
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* ---- BARs -------------------------------------------------------------------------------- */
+
+/* Index of the first mapping of a sorted list that ends at or behind addr; n if there is none. */
+static size_t search(const struct pci_mapping *map, size_t n, uint64_t addr)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (map[middle].start + (map[middle].size - 1) < addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool in_window(const struct pci_bus *bus, const struct pci_bar *bar)
+{
+	for (unsigned i = 0; i < bus->n_windows; i++) {
+		if (bytes_inside(bar->addr, bar->size, bus->windows[i].start, bus->windows[i].size))
+			return true;
+	}
+	return false;
+}
+
+/* Adds a BAR to the map that is being made, if it is decoded and what came before leaves it room.
+ */
+static size_t map_bar(struct pci_bus *bus, size_t n, struct pci_function *f, unsigned i)
+{
+	const struct pci_bar *bar = &f->bars[i];
+	struct pci_mapping *map = bus->next_map;
+	size_t at;
+
+	if (!bar->size || !(f->config[PCI_COMMAND] & PCI_COMMAND_MEMORY) || !in_window(bus, bar))
+		return n;
+	at = search(map, n, bar->addr);
+	if (at < n && map[at].start <= bar->addr + (bar->size - 1))
+		return n;
+	memmove(&map[at + 1], &map[at], (n - at) * sizeof(*map));
+	map[at] = (struct pci_mapping){ bar->addr, bar->size, f, i };
+	return n + 1;
+}
+
+static bool has(const struct pci_mapping *map, size_t n, const struct pci_mapping *m)
+{
+	size_t at = search(map, n, m->start);
+
+	return at < n && map[at].start == m->start && map[at].f == m->f && map[at].bar == m->bar;
+}
+
+static void tell(const struct pci_mapping *m, bool mapped)
+{
+	const struct pci_ops *ops = m->f->ops;
+	void (*fn)(struct pci_function *, unsigned, uint64_t) =
+		mapped ? ops->bar_mapped : ops->bar_unmapped;
+
+	pci_lock(m->f);
+	m->f->bars[m->bar].mapped = mapped;
+	if (fn)
+		fn(m->f, m->bar, m->start);
+	pci_unlock(m->f);
+}
+
+/* Makes the map anew, from the lowest function on: where BARs overlap, the first one is heard.
+ * Then tells those concerned; at first who went, so that their places are free. */
+void pci_bus_remap(struct pci_bus *bus)
+{
+	struct pci_mapping *old = bus->map;
+	size_t n_old = bus->n_map, n = 0;
+
+	for (unsigned devfn = 0; devfn < PCI_FUNCTIONS; devfn++) {
+		for (unsigned i = 0; bus->functions[devfn] && i < PCI_BARS; i++)
+			n = map_bar(bus, n, bus->functions[devfn], i);
+	}
+	bus->map = bus->next_map;
+	bus->n_map = n;
+	bus->next_map = old;
+	for (size_t i = 0; i < n_old; i++) {
+		if (!has(bus->map, n, &old[i]))
+			tell(&old[i], false);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!has(old, n_old, &bus->map[i]))
+			tell(&bus->map[i], true);
+	}
+}
+
+/* The mapping that has all these bytes, or NULL. */
+static const struct pci_mapping *find(const struct pci_bus *bus, uint64_t addr, unsigned size)
+{
+	size_t at = search(bus->map, bus->n_map, addr);
+
+	if (at == bus->n_map || !bytes_inside(addr, size, bus->map[at].start, bus->map[at].size))
+		return NULL;
+	return &bus->map[at];
+}
+
+bool pci_bar_read(struct pci_bus *bus, uint64_t addr, unsigned size, uint64_t *value)
+{
+	const struct pci_mapping *m = find(bus, addr, size);
+
+	if (!m)
+		return false;
+	pci_lock(m->f);
+	m->f->dev->reads++;
+	if (!pci_msix_read(m->f, m->bar, addr - m->start, size, value))
+		*value = m->f->ops->bar_read(m->f, m->bar, addr - m->start, size);
+	pci_unlock(m->f);
+	return true;
+}
+
+bool pci_bar_write(struct pci_bus *bus, uint64_t addr, unsigned size, uint64_t value)
+{
+	const struct pci_mapping *m = find(bus, addr, size);
+
+	if (!m)
+		return false;
+	pci_lock(m->f);
+	m->f->dev->writes++;
+	if (!pci_msix_write(m->f, m->bar, addr - m->start, size, value))
+		m->f->ops->bar_write(m->f, m->bar, addr - m->start, size, value);
+	pci_unlock(m->f);
+	return true;
+}
+
+/* ---- Who is there ------------------------------------------------------------------------ */
+
+/* Firmware's work: the line that INTx is connected to, for guests without tables (PCI 6.2.4). */
+static void set_line(const struct pci_bus *bus, struct pci_function *f)
+{
+	const struct plan_claim *line =
+		bus->bridge ? plan_device_claim(bus->bridge->plan, SPACE_IRQ) : NULL;
+
+	f->config[PCI_INTERRUPT_LINE] = line && line->start < 0xff ? (uint8_t)line->start : 0xff;
+}
+
+void pci_bus_bridge(struct pci_bus *bus, struct device *dev)
+{
+	bus->bridge = dev;
+	bus->intx = dev ? device_claim(dev, "intx") : -1;
+	bus->n_windows = 0;
+	for (unsigned i = 0; dev && i < dev->plan->n_claims; i++) {
+		const struct plan_claim *place = &dev->plan->claims[i];
+
+		if (place->claim->pool != POOL_PCI_WINDOW &&
+		    place->claim->pool != POOL_PCI_WINDOW64)
+			continue;
+		assert(bus->n_windows < ARRAY_SIZE(bus->windows));
+		bus->windows[bus->n_windows].start = place->start;
+		bus->windows[bus->n_windows++].size = place->size;
+	}
+	for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
+		if (bus->functions[i])
+			set_line(bus, bus->functions[i]);
+	}
+	pci_bus_remap(bus);
+}
+
+/* The first function of a device tells whether there are more. */
+static void count_functions(struct pci_bus *bus, unsigned devfn)
+{
+	struct pci_function **functions = &bus->functions[devfn & ~7U];
+	bool more = false;
+
+	for (unsigned i = 1; i < 8; i++)
+		more |= functions[i] != NULL;
+	if (functions[0])
+		functions[0]->config[PCI_HEADER_TYPE] = more ? PCI_MULTIFUNCTION : 0;
+}
+
+/* Room for n BARs in both maps. */
+static int reserve(struct pci_bus *bus, size_t n)
+{
+	struct pci_mapping **maps[] = { &bus->map, &bus->next_map };
+
+	for (size_t i = 0; n && i < ARRAY_SIZE(maps); i++) {
+		struct pci_mapping *map = realloc(*maps[i], n * sizeof(*map));
+
+		if (!map)
+			return -ENOMEM;
+		*maps[i] = map;
+	}
+	return 0;
+}
+
+static size_t count_bars(const struct pci_function *f)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < PCI_BARS; i++)
+		n += f->bars[i].size != 0;
+	return n;
+}
+
+int pci_attach(struct pci_function *f, struct err *err)
+{
+	struct pci_bus *bus = f->dev->host->pci;
+	const char *label = f->dev->plan->label;
+	const struct plan_claim *place = plan_device_claim(f->dev->plan, SPACE_PCI);
+	unsigned devfn = place ? (unsigned)place->start : 0; /* the bridge's */
+
+	if (!bus)
+		return err_set(err, ENODEV, STATUS_BUG, "%s: there is no PCI bus", label);
+	if (devfn >= PCI_FUNCTIONS || bus->functions[devfn])
+		return err_set(err, EEXIST, STATUS_BUG, "%s: PCI function %02x.%x is taken", label,
+			       devfn >> 3, devfn & 7);
+	if (reserve(bus, bus->n_bars + count_bars(f)))
+		return err_set(err, ENOMEM, STATUS_OSERR, "%s: out of memory", label);
+	f->bus = bus;
+	f->devfn = (uint8_t)devfn;
+	bus->functions[devfn] = f;
+	bus->n_bars += count_bars(f);
+	count_functions(bus, devfn);
+	set_line(bus, f);
+	pci_bus_remap(bus);
+	return 0;
+}
+
+void pci_detach(struct pci_function *f)
+{
+	struct pci_bus *bus = f->bus;
+
+	if (bus) {
+		pci_intx_set(f, false);
+		bus->functions[f->devfn] = NULL;
+		bus->n_bars -= count_bars(f);
+		count_functions(bus, f->devfn);
+		pci_bus_remap(bus);
+		f->bus = NULL;
+	}
+	free(f->vectors);
+	free(f->pending);
+	f->vectors = NULL;
+	f->pending = NULL;
+	f->n_vectors = 0;
+}
