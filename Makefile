@@ -47,7 +47,7 @@ BUILD := build/$(if $(filter $(CROSS)%,$(CC_NAME)),,$(CROSS))$(CC_NAME)-$(VARIAN
 Q     := $(if $(filter 1,$(V)),,@)
 
 # ---- Flags ----------------------------------------------------------------------------------
-PKGS      := libcyaml yaml-0.1 inih libmd zlib liblzma libzstd liblz4
+PKGS      := libcyaml yaml-0.1 inih libmd zlib liblzma libzstd liblz4 liburing
 WARNINGS  := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes \
              $(if $(WERROR),-Werror)
 CFLAGS.release := -Os -g -fno-asynchronous-unwind-tables
@@ -120,7 +120,7 @@ $(SYSROOT:%=%/.packages):
 
 # What runs once is made small; what runs at every exit is made fast.
 ifeq ($(VARIANT),release)
-$(BUILD)/src/hv/%.o $(BUILD)/src/device/%.o $(BUILD)/src/host/%.o $(BUILD)/src/machine/vcpu.o \
+$(foreach room,hv device host virtio pci,$(BUILD)/src/$(room)/%.o) $(BUILD)/src/machine/vcpu.o \
 	$(BUILD)/src/base/memory.o: FAST := -O2
 endif
 $(BUILD)/%.o: %.c $(BUILD)/flags
@@ -175,7 +175,8 @@ fi
 endef
 
 DEPS       := gcc libc6-dev make pkg-config binutils libyaml-dev libcyaml-dev libinih-dev \
-              libmd-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev libfdt-dev libcmocka-dev
+              libmd-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev libfdt-dev libcmocka-dev \
+              liburing-dev libnbd-dev
 # For a foreign ARCH: what is installed, and what tests/lab/sysroot unpacks.
 DEPS_CROSS.arm64  := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 DEPS_CROSS.x86_64 := gcc-x86-64-linux-gnu libc6-dev-amd64-cross
@@ -184,11 +185,11 @@ DEPS_LINT  := clang clang-format clang-tidy cppcheck
 DEPS_BENCH := qemu-system-x86
 # Tests do without these, and say what they skip.
 DEPS_TEST  := python3-yaml python3-jsonschema mandoc groff-base zsh fish acpica-tools dmidecode \
-              device-tree-compiler
+              device-tree-compiler passt qemu-utils qemu-system-common
 DEPS_FUZZ  := clang libclang-rt-14-dev xz-utils zstd lz4
 # The lab's kernels are downloaded and unpacked in build/lab by tests/lab/assets, not installed.
-DEPS_LAB        := cpio kmod xz-utils zstd lz4
-DEPS_LAB.x86_64 := qemu-system-x86
+DEPS_LAB        := cpio kmod xz-utils zstd lz4 e2fsprogs
+DEPS_LAB.x86_64 := qemu-system-x86 qemu-utils passt
 DEPS_LAB.arm64  := qemu-system-arm qemu-user
 
 .PHONY: deps deps-test deps-lint deps-bench deps-fuzz deps-lab lab-assets
@@ -258,6 +259,7 @@ bench: deps-bench
 bench-lab: deps-lab
 	@$(MAKE) --no-print-directory all
 	@tests/bench/lab $(BUILD) $(ARCH)
+	$(if $(filter x86_64,$(ARCH)),@tests/bench/lab_devices $(BUILD))
 
 # Each target is built twice: with libFuzzer and sanitizers, and as a plain program that gives the
 # inputs found to a build whose time and memory mean something. SECONDS is for each target; ONLY

@@ -54,6 +54,8 @@ enum option_text {
 struct option_disk {
 	const char *unwritten_if[3]; /* keys; NULL: no more */
 	const char *sector;	     /* key; NULL: none */
+	const char *format; /* key of an OPTION_ENUM: if not 0, the file is longer or shorter than
+			     * the disk in it; NULL: none */
 };
 
 struct config_type;
@@ -61,6 +63,7 @@ struct config_type;
 /* One key of a mapping. The row is bound to a member of the C struct that holds the value. */
 struct option {
 	bool planned; /* unless given, the planner decides: the default isn't printed */
+	bool made;    /* OPTION_PATH: no file to read, but what a VM makes at run time: a socket */
 	const char *key;
 	enum option_kind kind;
 	size_t offset, size; /* of the member; use OPTION() */
@@ -73,6 +76,7 @@ struct option {
 	const struct config_type *type; /* OPTION_MAP, OPTION_MAPS */
 	enum option_text text;		/* OPTION_STRING */
 	const struct option_disk *disk; /* OPTION_PATH; NULL: no disk */
+	const char *sample;		/* what examples write; NULL: the default, if any */
 	const char *was;		/* a former key, still taken, with a warning; NULL: none */
 	const char *doc;		/* one sentence without a full stop */
 };

@@ -103,6 +103,10 @@ bool console_has_input(struct console *console);
  * async-signal-safe. */
 void console_hurry(struct console *console);
 
+/* The size in characters of the terminal that output goes to; false if it goes to none, or to one
+ * that doesn't tell. Any thread. */
+bool console_size(const struct console *console, uint16_t *cols, uint16_t *rows);
+
 /* Bytes that could not be written. */
 uint64_t console_lost(const struct console *console);
 

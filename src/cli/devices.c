@@ -32,6 +32,8 @@ static void json_caps(struct json *json, const char *key, unsigned caps)
 	json_close(json, ']');
 }
 
+static void json_options(struct json *json, const struct option *o, unsigned arches);
+
 static void json_option(struct json *json, const struct option *o, unsigned arches)
 {
 	char values[CONFIG_VALUES_MAX];
@@ -43,17 +45,27 @@ static void json_option(struct json *json, const struct option *o, unsigned arch
 	json_string(json, "default", o->def);
 	json_bool(json, "required", o->required);
 	json_arches(json, o->arches ? o->arches : arches);
+	if (o->type)
+		json_options(json, o->type->options, arches);
 	json_close(json, '}');
 }
 
-static void json_claim(struct json *json, const struct claim *c, unsigned arches)
+static void json_options(struct json *json, const struct option *o, unsigned arches)
+{
+	json_open(json, "options", '[');
+	for (; o && o->key; o++)
+		json_option(json, o, arches);
+	json_close(json, ']');
+}
+
+static void json_claim(struct json *json, const struct device_row *row, const struct claim *c)
 {
 	static const char *const spaces[SPACE_COUNT] = {
-		[SPACE_MEM] = "memory",
-		[SPACE_PIO] = "ports",
-		[SPACE_IRQ] = "interrupt lines",
-		[SPACE_INPUT] = "input",
+		[SPACE_MEM] = "memory",		 [SPACE_PIO] = "ports",
+		[SPACE_IRQ] = "interrupt lines", [SPACE_PCI] = "PCI functions",
+		[SPACE_BAR] = "PCI BARs",	 [SPACE_INPUT] = "input",
 	};
+	char when[ROWS_WHEN_MAX];
 
 	json_open(json, NULL, '{');
 	json_string(json, "name", c->name);
@@ -62,11 +74,12 @@ static void json_claim(struct json *json, const struct claim *c, unsigned arches
 	json_string(json, "set_by", c->fix);
 	json_string(json, "only_if", c->only_if);
 	json_string(json, "unless", c->unless);
+	json_string(json, "when", rows_when(&row->type, c, when, sizeof(when)));
 	json_open(json, "prefers", '[');
 	for (size_t i = 0; i < c->n_prefer; i++)
 		json_uint(json, NULL, c->prefer[i]);
 	json_close(json, ']');
-	json_arches(json, c->arches ? c->arches : arches);
+	json_arches(json, c->arches ? c->arches : row->arches);
 	json_close(json, '}');
 }
 
@@ -79,13 +92,10 @@ static void json_row(struct json *json, const struct device_row *row)
 	json_uint(json, "max", row->max);
 	json_caps(json, "needs", row->needs);
 	json_caps(json, "uses", row->wants);
-	json_open(json, "options", '[');
-	for (const struct option *o = row->type.options; o && o->key; o++)
-		json_option(json, o, row->arches);
-	json_close(json, ']');
+	json_options(json, row->type.options, row->arches);
 	json_open(json, "claims", '[');
 	for (const struct claim *c = row->claims; c && c->name; c++)
-		json_claim(json, c, row->arches);
+		json_claim(json, row, c);
 	json_close(json, ']');
 	json_close(json, '}');
 }

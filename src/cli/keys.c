@@ -97,7 +97,7 @@ static void print_option(const struct registry *registry, const struct place *pl
 		printf("\n    %s\n", o->doc);
 		if (o->type) {
 			printf("\nOptions:\n");
-			rows_print_options(stdout, o->type);
+			rows_print_options(stdout, o->type, 2);
 		}
 		if (!is_choice(o))
 			continue;
@@ -115,7 +115,7 @@ static void print_place(const struct registry *registry, const struct place *pla
 	else if (place->of)
 		rows_print_type(stdout, registry, place->of, place->type);
 	else {
-		rows_print_options(stdout, place->type);
+		rows_print_options(stdout, place->type, 2);
 		printf("  %s", extends_text);
 		printf("\n`vibevmm keys KEY` explains one; go on with a dot, as in "
 		       "boot.raw.load.\n");

@@ -162,15 +162,15 @@ void man_keys(FILE *out)
 	put_options(out, config_vm_type());
 }
 
-static void put_claims(FILE *out, const struct claim *claims)
+static void put_claims(FILE *out, const struct device_row *row)
 {
 	fputs(".Pp\nIt claims:\n.Bl -bullet -compact\n", out);
-	for (const struct claim *c = claims; c->name; c++) {
+	for (const struct claim *c = row->claims; c->name; c++) {
 		FILE *stream = capture();
 
 		if (stream) {
 			fprintf(stream, "%s: ", c->name);
-			rows_print_claim(stream, c);
+			rows_print_claim(stream, &row->type, c);
 		}
 		fputs(".It\n", out);
 		line(out, release(stream), "");
@@ -229,7 +229,7 @@ static void put_type(FILE *out, const struct option *option, const struct config
 	}
 	put_options(out, type);
 	if (device && device->claims && device->claims->name)
-		put_claims(out, device->claims);
+		put_claims(out, device);
 	put_example(out, option, type);
 }
 

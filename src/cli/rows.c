@@ -49,30 +49,55 @@ void rows_print_values(FILE *out, const struct option *option)
 		fprintf(out, "; on %s", rows_arches(option->arches, arches, sizeof(arches)));
 }
 
-void rows_print_options(FILE *out, const struct config_type *type)
+void rows_print_options(FILE *out, const struct config_type *type, int indent)
 {
 	for (const struct option *o = type->options; o && o->key; o++) {
-		fprintf(out, "  %s: ", o->key);
+		fprintf(out, "%*s%s: ", indent, "", o->key);
 		rows_print_values(out, o);
-		fprintf(out, "\n      %s\n", o->doc);
+		fprintf(out, "\n%*s%s\n", indent + 4, "", o->doc);
+		if (o->type)
+			rows_print_options(out, o->type, indent + 8);
 	}
 }
 
-void rows_print_claim(FILE *out, const struct claim *claim)
+const char *rows_when(const struct config_type *type, const struct claim *claim, char *buf,
+		      size_t len)
 {
-	char size[24], arches[ROWS_ARCHES_MAX];
+	if (!claim->when)
+		return NULL;
+	snprintf(buf, len, "%s: %s", claim->when,
+		 registry_option(type, claim->when)->words[claim->is]);
+	return buf;
+}
+
+void rows_print_claim(FILE *out, const struct config_type *type, const struct claim *claim)
+{
+	char size[24], arches[ROWS_ARCHES_MAX], when[ROWS_WHEN_MAX];
 
 	switch (claim->space) {
 	case SPACE_MEM:
-		fprintf(out, "memory window of %s%s",
-			config_size_text(claim->size, size, sizeof(size)),
-			claim->size % 1024 ? " bytes" : "");
+		if (!claim->size)
+			fprintf(out, "window for PCI BARs%s",
+				claim->pool == POOL_PCI_WINDOW64 ? ", above 4G" : "");
+		else
+			fprintf(out, "memory window of %s%s",
+				config_size_text(claim->size, size, sizeof(size)),
+				claim->size % 1024 ? " bytes" : "");
 		break;
 	case SPACE_PIO:
 		fprintf(out, "%" PRIu64 " I/O port%s", claim->size, claim->size == 1 ? "" : "s");
 		break;
 	case SPACE_IRQ:
-		fputs("interrupt line", out);
+		if (claim->size > 1)
+			fprintf(out, "%" PRIu64 " interrupt lines in a row", claim->size);
+		else
+			fprintf(out, "interrupt line%s", claim->level ? ", by level" : "");
+		break;
+	case SPACE_PCI:
+		fputs("function on the PCI bus", out);
+		break;
+	case SPACE_BAR:
+		fprintf(out, "PCI BAR of %s", config_size_text(claim->size, size, sizeof(size)));
 		break;
 	case SPACE_INPUT:
 		fputs("the console's input", out);
@@ -89,6 +114,8 @@ void rows_print_claim(FILE *out, const struct claim *claim)
 		fprintf(out, "; only if '%s' is given", claim->only_if);
 	if (claim->unless)
 		fprintf(out, "; unless '%s' is given", claim->unless);
+	if (rows_when(type, claim, when, sizeof(when)))
+		fprintf(out, "; with '%s'", when);
 	if (claim->arches)
 		fprintf(out, "; on %s", rows_arches(claim->arches, arches, sizeof(arches)));
 }
@@ -161,7 +188,9 @@ static const char *sample(const struct device_row *row, const struct config_type
 		snprintf(buf, len, "%s-0", type->name);
 		return buf;
 	}
-	value = preferred(row, option, buf, len);
+	value = option->sample;
+	if (!value)
+		value = preferred(row, option, buf, len);
 	if (!value)
 		value = option->def;
 	if (!value && option->required)
@@ -178,7 +207,7 @@ void rows_print_example(FILE *out, const struct registry *registry, const struct
 	char buf[80];
 
 	for (const struct option *o = type->options; o && o->key; o++)
-		bare &= !o->required;
+		bare &= !o->required && !o->sample;
 	fprintf(out, "%*s%s:\n%*s%s%s:", indent, "", option->key, indent + 2, "",
 		listed ? "- " : "", type->name);
 	fprintf(out, bare ? "   # or just: %s%s\n" : "\n", listed ? "- " : "", type->name);
@@ -218,12 +247,12 @@ void rows_print_type(FILE *out, const struct registry *registry, const struct op
 	}
 	fputs(type->options && type->options->key ? "\nOptions:\n" : "\nIt takes no options.\n",
 	      out);
-	rows_print_options(out, type);
+	rows_print_options(out, type, 2);
 	if (device && device->claims && device->claims->name) {
 		fputs("\nClaims:\n", out);
 		for (const struct claim *c = device->claims; c->name; c++) {
 			fprintf(out, "  %s: ", c->name);
-			rows_print_claim(out, c);
+			rows_print_claim(out, &device->type, c);
 			fputs("\n", out);
 		}
 	}

@@ -21,10 +21,15 @@ const struct boot_row *rows_boot(const struct registry *registry, const struct c
 void rows_print_values(FILE *out, const struct option *option);
 
 /* Every option of a type, with its values and its doc. */
-void rows_print_options(FILE *out, const struct config_type *type);
+void rows_print_options(FILE *out, const struct config_type *type, int indent);
 
 /* A claim without its name, up to the end of the line: "8 I/O ports; prefers 0x3f8, 0x2f8". */
-void rows_print_claim(FILE *out, const struct claim *claim);
+void rows_print_claim(FILE *out, const struct config_type *type, const struct claim *claim);
+
+/* The option and its value with which a type has that claim, "transport: pci"; NULL: any. */
+const char *rows_when(const struct config_type *type, const struct claim *claim, char *buf,
+		      size_t len);
+#define ROWS_WHEN_MAX 64
 
 /* Capabilities as "interrupt lines, MSI". */
 void rows_print_caps(FILE *out, unsigned caps);

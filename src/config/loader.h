@@ -267,8 +267,8 @@ void flags_follow(struct config *config);
 
 /* ---- expected.c ---------------------------------------------------------------------------- */
 
-/* Appends the devices that the boot format's guest counts on (boot_row.devices) and that the
- * config doesn't list. */
+/* Appends the devices that the boot format's guest counts on (boot_row.devices), and those in
+ * ROLE_PCI and ROLE_MSI for devices on the PCI bus, as far as the config doesn't list them. */
 void config_add_expected(struct config *config, const struct registry *registry);
 
 /* Whether the config lists a device of that type. */

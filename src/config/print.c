@@ -165,7 +165,7 @@ static void print_map(struct printer *p, const struct config_type *type, const s
 			continue;
 		scalar = o->kind != OPTION_MAP && o->kind != OPTION_MAPS &&
 			 o->kind != OPTION_CHOICE && o->kind != OPTION_CHOICES;
-		if (scalar && (!child->canon || (o->planned && child->is_default)))
+		if ((scalar && !child->canon) || (o->planned && child->is_default))
 			continue;
 		if (empty && depth)
 			text_adds(&p->text, entry ? " " : "\n");

@@ -79,6 +79,7 @@ struct pl011_config {
 	uint64_t at;
 	uint32_t irq;
 	bool input;
+	struct wire_config to;
 };
 
 struct uart {
@@ -214,7 +215,7 @@ static void transmit(struct device *dev, uint8_t data)
 	if (uart->lcr & LCR_BREAK)
 		; /* the line is held low: nothing gets through */
 	else if (!(uart->cr & CR_LOOP))
-		console_write(dev->host->console, &data, 1);
+		serial_send(uart->line, data);
 	else if (uart->cr & CR_RXE)
 		receive(uart, data, 0);
 }
@@ -387,30 +388,45 @@ static void reset(struct device *dev)
 	refill(dev);
 }
 
-static int create(struct device *dev, struct err *err)
-{
-	struct {
-		struct uart uart;
-		struct serial line;
-	} *all = calloc(1, sizeof(*all));
-	struct uart *uart;
-
-	if (!all)
-		return err_set(err, ENOMEM, STATUS_OSERR, "%s: out of memory", dev->plan->label);
-	uart = &all->uart;
-	uart->line = &all->line;
-	serial_init(uart->line, dev, device_claim(dev, "registers"), refill);
-	dev->state = uart;
-	reset(dev);
-	return 0;
-}
-
 static void destroy(struct device *dev)
 {
 	struct uart *uart = dev->state;
 
 	serial_destroy(uart->line);
 	free(uart);
+}
+
+static int create(struct device *dev, struct err *err)
+{
+	const struct pl011_config *config = dev->options;
+	struct {
+		struct uart uart;
+		struct serial line;
+	} *all = calloc(1, sizeof(*all));
+	struct uart *uart;
+	int ret;
+
+	if (!all)
+		return err_set(err, ENOMEM, STATUS_OSERR, "%s: out of memory", dev->plan->label);
+	uart = &all->uart;
+	uart->line = &all->line;
+	dev->state = uart;
+	ret = serial_init(uart->line, dev, device_claim(dev, "registers"), &config->to, refill,
+			  err);
+	if (!ret) {
+		reset(dev);
+		ret = serial_begin(uart->line, err);
+	}
+	if (ret)
+		destroy(dev);
+	return ret;
+}
+
+static void check(const void *config, const struct node *node, struct diags *diags)
+{
+	const struct pl011_config *uart = config;
+
+	device_wire_check(&uart->to, node_get(node, "to"), node_get(node, "input"), diags);
 }
 
 static const struct option options[] = {
@@ -421,12 +437,14 @@ static const struct option options[] = {
 	       .doc = "Interrupt line (SPI), or none; otherwise a free one, 1 first"),
 	OPTION(struct pl011_config, input, OPTION_BOOL, .def = "true", .planned = true,
 	       .doc = "Whether it may read the VM's standard input"),
+	OPTION(struct pl011_config, to, OPTION_MAP, .type = &device_wire_type, .planned = true,
+	       .doc = "The line's other end, if not the VM's standard input and output"),
 	{ 0 },
 };
 
 static const struct claim claims[] = {
 	DEVICE_PRIMECELL_CLAIMS(0x09000000, 1),
-	{ .name = "input", .space = SPACE_INPUT, .size = 1, .fix = "input" },
+	{ .name = "input", .space = SPACE_INPUT, .size = 1, .fix = "input", .unless = "to" },
 	{ 0 },
 };
 
@@ -447,6 +465,7 @@ const struct device_row device_pl011 = {
 	.claims = claims,
 	.describe = &describe,
 	.wants = HV_CAP_IRQ_LINE,
+	.check = check,
 	.create = create,
 	.destroy = destroy,
 	.reset = reset,

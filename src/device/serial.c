@@ -43,9 +43,25 @@ static void pause_over(void *arg)
 		loop_timer_set(line->dev->host->loop, &line->pause, loop_now() + RETRY);
 }
 
+static void wire_ready(void *arg)
+{
+	struct serial *line = arg;
+
+	device_lock(line->dev);
+	line->refill(line->dev);
+	device_unlock(line->dev);
+}
+
+static bool waits(struct serial *line)
+{
+	return line->wire ? wire_has_input(line->wire)
+			  : device_input_waits(line->dev, &line->input);
+}
+
 void serial_wake(struct serial *line)
 {
-	device_input_wake(line->dev, &line->input, input_ready, line);
+	if (!line->wire)
+		device_input_wake(line->dev, &line->input, input_ready, line);
 }
 
 /* ---- Receiver ---------------------------------------------------------------------------- */
@@ -70,7 +86,7 @@ static bool may_interrupt(struct serial *line)
 
 unsigned serial_room(struct serial *line, unsigned size, bool interrupts)
 {
-	if (line->rx_len >= size || !device_input_waits(line->dev, &line->input))
+	if (line->rx_len >= size || !waits(line))
 		return 0;
 	if (interrupts && !may_interrupt(line))
 		return 0;
@@ -79,6 +95,10 @@ unsigned serial_room(struct serial *line, unsigned size, bool interrupts)
 
 int serial_get(struct serial *line)
 {
+	uint8_t data;
+
+	if (line->wire)
+		return wire_read(line->wire, &data, 1) ? data : -1;
 	return device_input_get(line->dev, &line->input);
 }
 
@@ -107,6 +127,14 @@ uint16_t serial_pop(struct serial *line)
 }
 
 /* ---- Transmitter ------------------------------------------------------------------------- */
+
+void serial_send(struct serial *line, uint8_t data)
+{
+	if (line->wire)
+		wire_put(line->wire, &data, 1);
+	else
+		console_write(line->dev->host->console, &data, 1);
+}
 
 static void gather(struct serial *line, bool on)
 {
@@ -143,8 +171,8 @@ void serial_reset(struct serial *line)
 	line->burst = line->drained = 0;
 }
 
-void serial_init(struct serial *line, struct device *dev, int registers,
-		 void (*refill)(struct device *dev))
+int serial_init(struct serial *line, struct device *dev, int registers,
+		const struct wire_config *to, void (*refill)(struct device *dev), struct err *err)
 {
 	*line = (struct serial){
 		.dev = dev,
@@ -155,9 +183,18 @@ void serial_init(struct serial *line, struct device *dev, int registers,
 	};
 	device_input_init(dev, &line->input);
 	serial_reset(line);
+	return wire_configured(to) ? wire_new(&line->wire, to, dev->plan->label, err) : 0;
+}
+
+int serial_begin(struct serial *line, struct err *err)
+{
+	int ret = line->wire ? wire_listen(line->wire, wire_ready, line) : 0;
+
+	return ret ? err_errno(err, -ret, STATUS_OSERR, "%s", line->dev->plan->label) : 0;
 }
 
 void serial_destroy(struct serial *line)
 {
 	loop_timer_clear(line->dev->host->loop, &line->pause);
+	wire_free(line->wire);
 }

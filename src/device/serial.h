@@ -28,6 +28,7 @@ enum { SERIAL_FIFO_MAX = 32 };
 struct serial {
 	struct device *dev;
 	void (*refill)(struct device *dev);
+	struct wire *wire; /* where the line leads; NULL: to the VM's standard input and output */
 	struct device_input input;
 	int registers, irq; /* claims */
 	bool level;
@@ -41,15 +42,21 @@ struct serial {
 };
 
 /* registers is the claim whose first register sends characters; the interrupt's and the input's are
- * found by name. refill(dev) is called on the loop's thread, with the device's lock, when input
- * came or a pause is over. It takes what there is room for, and brings the interrupt line up to
- * date. */
-void serial_init(struct serial *line, struct device *dev, int registers,
-		 void (*refill)(struct device *dev));
+ * found by name. refill(dev) is called on another thread, with the device's lock, when input came
+ * or a pause is over. It takes what there is room for, and brings the interrupt line up to date.
+ * 0, or -errno with err. */
+int serial_init(struct serial *line, struct device *dev, int registers,
+		const struct wire_config *to, void (*refill)(struct device *dev), struct err *err);
 void serial_destroy(struct serial *line);
+
+/* The port is made: input may come from now on. 0, or -errno with err. */
+int serial_begin(struct serial *line, struct err *err);
 void serial_reset(struct serial *line);
 
 void serial_irq_set(struct serial *line, bool level);
+
+/* Sends a character. */
+void serial_send(struct serial *line, uint8_t data);
 
 /* The guest looks for input: before that, nothing reads the console. */
 void serial_wake(struct serial *line);

@@ -32,6 +32,7 @@ struct uart16550_config {
 	uint64_t at;
 	uint32_t irq;
 	bool input;
+	struct wire_config to;
 };
 
 /* ---- Interrupts -------------------------------------------------------------------------- */
@@ -71,7 +72,7 @@ static void transmit(struct device *dev, uint8_t data)
 	else if (uart->mcr & MCR_LOOP)
 		uart16550_receive(uart, data, 0);
 	else
-		console_write(dev->host->console, &data, 1);
+		serial_send(uart->line, data);
 	uart->thre_pending = true;
 }
 
@@ -233,27 +234,6 @@ static void reset(struct device *dev)
 	refill(dev);
 }
 
-static int create(struct device *dev, struct err *err)
-{
-	struct {
-		struct uart uart;
-		struct serial line;
-	} *all = calloc(1, sizeof(*all));
-	struct uart *uart;
-	int registers = device_claim(dev, "ports");
-
-	if (!all)
-		return err_set(err, ENOMEM, STATUS_OSERR, "%s: out of memory", dev->plan->label);
-	uart = &all->uart;
-	uart->line = &all->line;
-	if (registers < 0)
-		registers = device_claim(dev, "registers");
-	serial_init(uart->line, dev, registers, refill);
-	dev->state = uart;
-	reset(dev);
-	return 0;
-}
-
 static void destroy(struct device *dev)
 {
 	struct uart *uart = dev->state;
@@ -262,10 +242,40 @@ static void destroy(struct device *dev)
 	free(uart);
 }
 
+static int create(struct device *dev, struct err *err)
+{
+	const struct uart16550_config *config = dev->options;
+	struct {
+		struct uart uart;
+		struct serial line;
+	} *all = calloc(1, sizeof(*all));
+	struct uart *uart;
+	int ret;
+	int registers = device_claim(dev, "ports");
+
+	if (!all)
+		return err_set(err, ENOMEM, STATUS_OSERR, "%s: out of memory", dev->plan->label);
+	uart = &all->uart;
+	uart->line = &all->line;
+	if (registers < 0)
+		registers = device_claim(dev, "registers");
+	dev->state = uart;
+	ret = serial_init(uart->line, dev, registers, &config->to, refill, err);
+	if (!ret) {
+		reset(dev);
+		ret = serial_begin(uart->line, err);
+	}
+	if (ret)
+		destroy(dev);
+	return ret;
+}
+
 static void check(const void *config, const struct node *node, struct diags *diags)
 {
-	(void)config;
+	const struct uart16550_config *uart = config;
+
 	device_check_place(node, diags);
+	device_wire_check(&uart->to, node_get(node, "to"), node_get(node, "input"), diags);
 }
 
 static const struct option options[] = {
@@ -278,6 +288,8 @@ static const struct option options[] = {
 	       .doc = "Interrupt line, or none; otherwise a free one, 4 or 3 first"),
 	OPTION(struct uart16550_config, input, OPTION_BOOL, .def = "true", .planned = true,
 	       .doc = "Whether it may read the VM's standard input"),
+	OPTION(struct uart16550_config, to, OPTION_MAP, .type = &device_wire_type, .planned = true,
+	       .doc = "The line's other end, if not the VM's standard input and output"),
 	{ 0 },
 };
 
@@ -313,7 +325,7 @@ static const struct claim claims[] = {
 	  .fix = "irq",
 	  .prefer = com_irqs,
 	  .n_prefer = sizeof(com_irqs) / sizeof(com_irqs[0]) },
-	{ .name = "input", .space = SPACE_INPUT, .size = 1, .fix = "input" },
+	{ .name = "input", .space = SPACE_INPUT, .size = 1, .fix = "input", .unless = "to" },
 	{ 0 },
 };
 

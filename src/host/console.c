@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <vibevmm/host.h>
@@ -171,6 +172,17 @@ void console_hurry(struct console *console)
 uint64_t console_lost(const struct console *console)
 {
 	return console->lost;
+}
+
+bool console_size(const struct console *console, uint16_t *cols, uint16_t *rows)
+{
+	struct winsize size;
+
+	if (ioctl(console->config.out, TIOCGWINSZ, &size) || !size.ws_col || !size.ws_row)
+		return false;
+	*cols = size.ws_col;
+	*rows = size.ws_row;
+	return true;
 }
 
 /* ---- Input ------------------------------------------------------------------------------- */

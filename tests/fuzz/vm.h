@@ -80,6 +80,13 @@ static inline void vm_check_plan(const struct plan *plan)
 		must(r->space != SPACE_PIO || r->last <= 0xffff);
 		must(r->space != SPACE_IRQ || r->last < plan->arch->irq_lines);
 		must(r->device < (int)plan->n_devices);
+		must(r->space != SPACE_PCI || r->last <= 0xff);
+		if (r->space == SPACE_BAR) {
+			const struct plan_region *in =
+				plan_region_at(plan, SPACE_MEM, 1 << REGION_DEVICE, r->start);
+
+			must(in && r->last <= in->last && !(r->start % (r->last - r->start + 1)));
+		}
 		if (r->kind == REGION_BOOT) {
 			const struct plan_region *in = plan_region_at(
 				plan, SPACE_MEM, 1 << REGION_RAM | 1 << REGION_ROM, r->start);

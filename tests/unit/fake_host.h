@@ -131,14 +131,16 @@ struct fake {
 	struct config_choice choice;
 };
 
-/* Creates the row's device on a host that is open, with the claims it has on x86_64 without `at`;
- * the one named in `unconnected`, if not NULL, is not connected. */
+/* Creates the row's device on a host that is open, with options that are all 0, and the claims it
+ * has on x86_64 without `at`; the one named in `unconnected`, if not NULL, is not connected. */
 static inline void fake_plug(struct fake *fake, const struct device_row *row,
 			     const char *unconnected)
 {
+	static const uint64_t options[64];
 	struct err err;
 
-	fake->choice = (struct config_choice){ .type = &row->type };
+	assert_true(row->type.size <= sizeof(options));
+	fake->choice = (struct config_choice){ .type = &row->type, .options = options };
 	fake->plan = (struct plan_device){ .row = row, .choice = &fake->choice };
 	snprintf(fake->plan.label, sizeof(fake->plan.label), "%s", row->type.name);
 	for (unsigned i = 0; row->claims[i].name; i++) {

@@ -38,7 +38,8 @@ struct disk {
 	bool read_only, ephemeral;
 	uint64_t sector;
 };
-static const struct option_disk disk_image = { { "read_only", "ephemeral" }, "sector" };
+static const struct option_disk disk_image = { .unwritten_if = { "read_only", "ephemeral" },
+					       .sector = "sector" };
 static const struct option disk_options[] = {
 	DEVICE_ID(struct disk),
 	OPTION(struct disk, path, OPTION_PATH, .required = true, .disk = &disk_image, .was = "file",

@@ -1,0 +1,437 @@
+/* disk_io.c: reading and writing disks that are files.
+ *
+ * A request that comes alone is one system call on the lane's thread: nothing is faster. Where many
+ * come at once, those that may wait for the disk go to an io_uring together, so that the disk sees
+ * them all; where the kernel has none for us, they are served one after the other. Writes to the
+ * host's page cache don't wait for the disk, and io_uring would give them to threads of its own.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <liburing.h>
+
+#include <vibevmm/bytes.h>
+#include <vibevmm/log.h>
+
+#include "disk_private.h"
+
+#define RING_ENTRIES 64
+#define BOUNCE	     65536U
+#define PIECE	     (16U << 20) /* at once, so that disk_cancel needn't wait for long */
+
+struct disk_file_lane {
+	struct disk_lane lane; /* must come first */
+	struct io_uring ring;
+	enum { RING_UNTRIED, RING_READY, RING_NONE } state;
+	void *bounce; /* made at first need */
+};
+
+static struct disk_file *file_of(struct disk_file_lane *l)
+{
+	return (struct disk_file *)l->lane.disk;
+}
+
+/* ---- One after the other --------------------------------------------------------------------- */
+
+/* Moves len bytes between fd and the beginning of *iov, which is consumed. */
+static int transfer(const struct disk_file *file, int fd, bool write, struct iovec **iov,
+		    unsigned *n_iov, uint64_t offset, uint64_t len)
+{
+	while (len) {
+		uint64_t room = 0, most = len < PIECE ? len : PIECE;
+		unsigned n = 0;
+		size_t cut;
+		ssize_t got;
+
+		if (file->disk.canceled)
+			return -ECANCELED;
+		while (n < *n_iov && n < IOV_MAX && room < most)
+			room += (*iov)[n++].iov_len;
+		assert(n);
+		cut = room > most ? (size_t)(room - most) : 0;
+		(*iov)[n - 1].iov_len -= cut;
+		got = write ? pwritev(fd, *iov, (int)n, (off_t)offset)
+			    : preadv(fd, *iov, (int)n, (off_t)offset);
+		(*iov)[n - 1].iov_len += cut;
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (!got)
+			return -EIO; /* the file is shorter than it was */
+		disk_iov_skip(iov, n_iov, (size_t)got);
+		offset += (uint64_t)got;
+		len -= (uint64_t)got;
+	}
+	return 0;
+}
+
+static bool aligned(const struct disk_file *file, const struct disk_request *r)
+{
+	for (unsigned i = 0; i < r->n_iov; i++) {
+		if (((uintptr_t)r->iov[i].iov_base | r->iov[i].iov_len) & (file->align - 1))
+			return false;
+	}
+	return true;
+}
+
+static void copy(struct iovec **iov, unsigned *n_iov, uint8_t *buf, size_t len, bool out)
+{
+	while (len) {
+		size_t n = (*iov)->iov_len < len ? (*iov)->iov_len : len;
+
+		if (out)
+			memcpy((*iov)->iov_base, buf, n);
+		else
+			memcpy(buf, (*iov)->iov_base, n);
+		disk_iov_skip(iov, n_iov, n);
+		buf += n;
+		len -= n;
+	}
+}
+
+/* Through a buffer of ours: the guest's are not as direct I/O wants them. */
+static int transfer_bounced(struct disk_file_lane *l, struct disk_request *r, bool write)
+{
+	uint64_t offset = r->offset, left = r->len;
+
+	if (!l->bounce)
+		l->bounce = aligned_alloc(4096, BOUNCE);
+	if (!l->bounce)
+		return -ENOMEM;
+	while (left) {
+		struct iovec one = { l->bounce, left < BOUNCE ? (size_t)left : BOUNCE };
+		struct iovec *iov = &one;
+		size_t len = one.iov_len;
+		unsigned n = 1;
+		int ret;
+
+		if (write)
+			copy(&r->iov, &r->n_iov, l->bounce, len, false);
+		ret = transfer(file_of(l), file_of(l)->fd, write, &iov, &n, offset, len);
+		if (ret)
+			return ret;
+		if (!write)
+			copy(&r->iov, &r->n_iov, l->bounce, len, true);
+		offset += len;
+		left -= len;
+	}
+	return 0;
+}
+
+/* Each part from where it was written last. */
+static int read_overlaid(const struct disk_file *file, struct disk_request *r)
+{
+	uint64_t offset = r->offset, left = r->len;
+
+	while (left) {
+		bool written;
+		uint64_t len = disk_overlay_run(file->overlay, offset, left, &written);
+		int ret = transfer(file, written ? disk_overlay_fd(file->overlay) : file->fd, false,
+				   &r->iov, &r->n_iov, offset, len);
+
+		if (ret)
+			return ret;
+		offset += len;
+		left -= len;
+	}
+	return 0;
+}
+
+/* Linux tells of a failed write-back once; what a later flush says of it is worth nothing. */
+static int flushed(struct disk_file *file, int result)
+{
+	if (result < 0)
+		atomic_store(&file->broken, true);
+	return atomic_load(&file->broken) ? (result < 0 ? result : -EIO) : 0;
+}
+
+static int flush(struct disk_file *file)
+{
+	if (file->disk.unsafe || file->disk.read_only)
+		return 0;
+	return flushed(file, fdatasync(file->fd) ? -errno : 0);
+}
+
+static int write_data(struct disk_file_lane *l, struct disk_request *r)
+{
+	struct disk_file *file = file_of(l);
+	uint64_t offset = r->offset, len = r->len;
+	int ret;
+
+	if (file->overlay) {
+		ret = transfer(file, disk_overlay_fd(file->overlay), true, &r->iov, &r->n_iov,
+			       offset, len);
+		if (!ret)
+			disk_overlay_mark(file->overlay, offset, len);
+		return ret;
+	}
+	if (file->direct && !aligned(file, r))
+		ret = transfer_bounced(l, r, true);
+	else
+		ret = transfer(file, file->fd, true, &r->iov, &r->n_iov, offset, len);
+	return !ret && r->durable ? flush(file) : ret;
+}
+
+static int write_zeros(const struct disk_file *file, int fd, uint64_t offset, uint64_t len)
+{
+	static const uint8_t zeros[BOUNCE] __attribute__((aligned(4096)));
+
+	while (len) {
+		struct iovec one = { (void *)zeros, len < BOUNCE ? (size_t)len : BOUNCE };
+		struct iovec *iov = &one;
+		size_t part = one.iov_len;
+		unsigned n = 1;
+		int ret = transfer(file, fd, true, &iov, &n, offset, part);
+
+		if (ret)
+			return ret;
+		offset += part;
+		len -= part;
+	}
+	return 0;
+}
+
+static bool unsupported(void)
+{
+	return errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL || errno == ENOTTY;
+}
+
+static int zero(struct disk_file *file, const struct disk_request *r)
+{
+	int fd = file->overlay ? disk_overlay_fd(file->overlay) : file->fd;
+	int mode = r->unmap || file->overlay ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+	int ret = 0;
+
+	if (fallocate(fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)r->offset, (off_t)r->len))
+		ret = unsupported() ? write_zeros(file, fd, r->offset, r->len) : -errno;
+	if (!ret && file->overlay)
+		disk_overlay_mark(file->overlay, r->offset, r->len);
+	return ret;
+}
+
+/* An advice: who can't follow it has done so. */
+static int discard(const struct disk_file *file, const struct disk_request *r)
+{
+	uint64_t range[2] = { r->offset, r->len };
+	int fd = file->overlay ? disk_overlay_fd(file->overlay) : file->fd;
+	int ret;
+
+	if (file->device && !file->overlay)
+		ret = ioctl(fd, BLKDISCARD, range);
+	else
+		ret = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)r->offset,
+				(off_t)r->len);
+	return ret && !unsupported() ? -errno : 0;
+}
+
+static int serve(struct disk_file_lane *l, struct disk_request *r)
+{
+	struct disk_file *file = file_of(l);
+
+	if (file->disk.canceled)
+		return -ECANCELED;
+	if (file->disk.read_only && r->op != DISK_READ && r->op != DISK_FLUSH)
+		return -EROFS;
+	switch (r->op) {
+	case DISK_READ:
+		if (file->overlay)
+			return read_overlaid(file, r);
+		if (file->direct && !aligned(file, r))
+			return transfer_bounced(l, r, false);
+		return transfer(file, file->fd, false, &r->iov, &r->n_iov, r->offset, r->len);
+	case DISK_WRITE:
+		return write_data(l, r);
+	case DISK_FLUSH:
+		return flush(file);
+	case DISK_DISCARD:
+		return discard(file, r);
+	case DISK_ZERO:
+		return zero(file, r);
+	}
+	return -EINVAL;
+}
+
+/* ---- Many at once ---------------------------------------------------------------------------- */
+
+static bool ring_ready(struct disk_file_lane *l)
+{
+	if (l->state == RING_UNTRIED) {
+		/* COOP: no interrupt of this thread for what it will fetch itself. Linux 5.19. */
+		int ret = io_uring_queue_init(RING_ENTRIES, &l->ring, IORING_SETUP_COOP_TASKRUN);
+
+		if (ret == -EINVAL)
+			ret = io_uring_queue_init(RING_ENTRIES, &l->ring, 0);
+		if (ret)
+			log_info("disks do without io_uring here: %s", strerror(-ret));
+		l->state = ret ? RING_NONE : RING_READY;
+	}
+	return l->state == RING_READY;
+}
+
+/* The file that has all that a read wants; -1: two have. */
+static int source(const struct disk_file *file, const struct disk_request *r)
+{
+	bool written;
+
+	if (!file->overlay)
+		return file->fd;
+	if (disk_overlay_run(file->overlay, r->offset, r->len, &written) < r->len)
+		return -1;
+	return written ? disk_overlay_fd(file->overlay) : file->fd;
+}
+
+/* Into the ring, if that is the place for it. */
+static bool start(struct disk_file_lane *l, struct disk_request *r)
+{
+	struct disk_file *file = file_of(l);
+	struct io_uring_sqe *sqe;
+	int fd = -1;
+
+	if (r->op == DISK_FLUSH && !file->disk.unsafe && !file->disk.read_only)
+		fd = file->fd;
+	else if (r->op == DISK_READ)
+		fd = source(file, r);
+	else if (r->op == DISK_WRITE && file->direct && !file->disk.read_only && !r->durable)
+		fd = file->fd;
+	if (fd < 0 || r->n_iov > IOV_MAX ||
+	    (r->op != DISK_FLUSH && file->direct && !aligned(file, r)))
+		return false;
+	sqe = io_uring_get_sqe(&l->ring);
+	if (!sqe)
+		return false;
+	if (r->op == DISK_FLUSH)
+		io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
+	else if (r->op == DISK_READ)
+		io_uring_prep_readv(sqe, fd, r->iov, r->n_iov, r->offset);
+	else
+		io_uring_prep_writev(sqe, fd, r->iov, r->n_iov, r->offset);
+	io_uring_sqe_set_data(sqe, r);
+	l->lane.running++;
+	return true;
+}
+
+/* What came of it; the rest of what was done in part, or not at all, is done here. */
+static int finished(struct disk_file_lane *l, struct disk_request *r, int result)
+{
+	struct disk_file *file = file_of(l);
+
+	if (r->op == DISK_FLUSH)
+		return result == -EAGAIN || result == -EINTR ? flush(file) : flushed(file, result);
+	if (result == -EAGAIN || result == -EINTR)
+		result = 0;
+	else if (result <= 0)
+		return result ? result : -EIO;
+	if ((uint64_t)result == r->len)
+		return 0;
+	disk_iov_skip(&r->iov, &r->n_iov, (size_t)result);
+	r->offset += (uint64_t)result;
+	r->len -= (uint64_t)result;
+	return serve(l, r);
+}
+
+static void submit(struct disk_file_lane *l, unsigned wait)
+{
+	int ret;
+
+	while ((ret = io_uring_submit_and_wait(&l->ring, wait)) < 0) {
+		/* Others would be our fault. The kernel's shortages pass. */
+		assert(ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || ret == -ENOMEM);
+		if (ret == -EBUSY)
+			return; /* first take what is done */
+		sched_yield();
+	}
+}
+
+static void reap(struct disk_file_lane *l)
+{
+	struct io_uring_cqe *cqe;
+
+	while (!io_uring_peek_cqe(&l->ring, &cqe)) {
+		struct disk_request *r = io_uring_cqe_get_data(cqe);
+		int result = cqe->res;
+
+		io_uring_cqe_seen(&l->ring, cqe);
+		l->lane.running--;
+		disk_lane_finish(&l->lane, r, finished(l, r, result));
+	}
+}
+
+static void run(struct disk_lane *lane)
+{
+	struct disk_file_lane *l = (struct disk_file_lane *)lane;
+	struct disk_request *r, *here = NULL, **here_end = &here;
+	bool many = lane->running || (lane->added && lane->added->next);
+
+	if (!many || !ring_ready(l)) {
+		while ((r = disk_lane_take(lane)))
+			disk_lane_finish(lane, r, serve(l, r));
+		return;
+	}
+	while ((r = disk_lane_take(lane))) {
+		if (start(l, r))
+			continue;
+		r->next = NULL;
+		*here_end = r;
+		here_end = &r->next;
+	}
+	if (io_uring_sq_ready(&l->ring))
+		submit(l, here ? 0 : 1);
+	while ((r = here)) {
+		here = r->next;
+		disk_lane_finish(lane, r, serve(l, r));
+	}
+	for (reap(l); !lane->done && lane->running; reap(l))
+		submit(l, 1);
+}
+
+/* ---- Life ------------------------------------------------------------------------------------ */
+
+int disk_io_open(struct disk_file *file, unsigned lanes)
+{
+	file->lanes = calloc(lanes, sizeof(*file->lanes));
+	if (!file->lanes)
+		return -ENOMEM;
+	file->n_lanes = lanes;
+	for (unsigned i = 0; i < lanes; i++)
+		disk_lane_init(&file->lanes[i].lane, &file->disk);
+	return 0;
+}
+
+void disk_io_close(struct disk_file *file)
+{
+	for (unsigned i = 0; i < file->n_lanes; i++) {
+		if (file->lanes[i].state == RING_READY)
+			io_uring_queue_exit(&file->lanes[i].ring);
+		free(file->lanes[i].bounce);
+	}
+	free(file->lanes);
+}
+
+static struct disk_lane *file_lane(struct disk *disk, unsigned index)
+{
+	struct disk_file *file = (struct disk_file *)disk;
+
+	assert(index < file->n_lanes);
+	return &file->lanes[index].lane;
+}
+
+static void file_close(struct disk *disk)
+{
+	struct disk_file *file = (struct disk_file *)disk;
+
+	disk_io_close(file);
+	disk_overlay_free(file->overlay);
+	close(file->fd);
+	free(file);
+}
+
+const struct disk_ops disk_io_ops = { .run = run, .lane = file_lane, .close = file_close };

@@ -1,0 +1,232 @@
+/* worker.c: threads that serve queues and descriptors, by epoll(7). */
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <vibevmm/log.h>
+
+#include "core.h"
+
+struct watch {
+	int fd;
+	virtio_fd_fn fn; /* NULL: it was taken away */
+	void *arg;
+	struct watch *next;
+};
+
+struct served {
+	struct virtio_queue *q;
+	virtio_queue_fn fn;
+	struct served *next;
+};
+
+struct virtio_worker {
+	struct virtio *v;
+	pthread_t thread;
+	bool running;
+	bool stop;
+	int epoll, kick; /* an eventfd that all the queues share, and the end */
+	struct served *queues;
+	struct watch *watches;
+	bool swept; /* false: one was taken away */
+};
+
+static int add(struct virtio_worker *w, int fd, uint32_t events, void *ptr)
+{
+	struct epoll_event event = { .events = events, .data.ptr = ptr };
+
+	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+struct virtio_worker *virtio_worker_new(struct virtio *v)
+{
+	struct virtio_worker *w = malloc(sizeof(*w));
+
+	if (!w)
+		return NULL;
+	*w = (struct virtio_worker){ .v = v, .swept = true };
+	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	w->kick = eventfd(0, EFD_CLOEXEC);
+	if (w->epoll >= 0 && w->kick >= 0 && !add(w, w->kick, EPOLLIN, &w->kick))
+		return w;
+	virtio_worker_free(w);
+	return NULL;
+}
+
+int virtio_worker_queue(struct virtio_worker *w, struct virtio_queue *q, virtio_queue_fn fn)
+{
+	struct served *served, **last = &w->queues;
+
+	assert(q->kick < 0);
+	if (!q->enabled) /* it has no ring to look at */
+		return 0;
+	served = malloc(sizeof(*served));
+	if (!served)
+		return -ENOMEM;
+	while (*last)
+		last = &(*last)->next;
+	*last = served;
+	*served = (struct served){ .q = q, .fn = fn };
+	q->kick = w->kick;
+	return 0;
+}
+
+int virtio_worker_watch(struct virtio_worker *w, int fd, uint32_t events, virtio_fd_fn fn,
+			void *arg)
+{
+	struct epoll_event event = { .events = events };
+	struct watch *watch = w->watches;
+	int ret;
+
+	while (watch && !(watch->fd == fd && watch->fn))
+		watch = watch->next;
+	event.data.ptr = watch;
+	if (!events) {
+		if (watch) {
+			epoll_ctl(w->epoll, EPOLL_CTL_DEL, fd, NULL);
+			watch->fn = NULL; /* freed when no event can be for it any more */
+			w->swept = false;
+		}
+		return 0;
+	}
+	if (watch) {
+		watch->fn = fn;
+		watch->arg = arg;
+		return epoll_ctl(w->epoll, EPOLL_CTL_MOD, fd, &event) ? -errno : 0;
+	}
+	watch = malloc(sizeof(*watch));
+	if (!watch)
+		return -ENOMEM;
+	*watch = (struct watch){ .fd = fd, .fn = fn, .arg = arg, .next = w->watches };
+	ret = add(w, fd, events, watch);
+	if (ret)
+		free(watch);
+	else
+		w->watches = watch;
+	return ret;
+}
+
+static void sweep(struct virtio_worker *w)
+{
+	struct watch **p = &w->watches, *watch;
+
+	while ((watch = *p)) {
+		if (watch->fn) {
+			p = &watch->next;
+			continue;
+		}
+		*p = watch->next;
+		free(watch);
+	}
+	w->swept = true;
+}
+
+/* A kick doesn't say for which queue it is. */
+static void serve(struct virtio_worker *w)
+{
+	for (struct served *served = w->queues; served; served = served->next)
+		served->fn(served->q);
+}
+
+/* Waits for a kick, if none came yet, and takes it. False: this was the end. */
+static bool take_kick(struct virtio_worker *w)
+{
+	eventfd_t kicks;
+
+	while (eventfd_read(w->kick, &kicks) && errno == EINTR)
+		;
+	return !__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE);
+}
+
+/* Linux takes 15 characters. */
+static void name_thread(const struct virtio *v)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%.15s", v->dev->plan->label);
+	pthread_setname_np(pthread_self(), name);
+}
+
+static void *worker(void *arg)
+{
+	struct virtio_worker *w = arg;
+	struct epoll_event events[16];
+
+	name_thread(w->v);
+	serve(w);
+	for (;;) {
+		int n;
+
+		/* Nothing else to wait for: one system call a kick instead of two. */
+		if (!w->watches) {
+			if (!take_kick(w))
+				return NULL;
+			serve(w);
+			continue;
+		}
+		n = epoll_wait(w->epoll, events, (int)(sizeof(events) / sizeof(events[0])), -1);
+
+		for (int i = 0; i < n; i++) {
+			struct watch *watch = events[i].data.ptr;
+
+			if (events[i].data.ptr == &w->kick) {
+				if (!take_kick(w))
+					return NULL;
+				serve(w);
+			} else if (watch->fn) {
+				watch->fn(watch->arg, events[i].events);
+			}
+		}
+		if (!w->swept)
+			sweep(w);
+	}
+}
+
+/* Signals belong to the threads of the machine. */
+int virtio_worker_run(struct virtio_worker *w)
+{
+	sigset_t all, before;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	ret = pthread_create(&w->thread, NULL, worker, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (ret) {
+		log_error("%s: can't start a thread: %s", w->v->dev->plan->label, strerror(ret));
+		return -ret;
+	}
+	w->running = true;
+	return 0;
+}
+
+void virtio_worker_free(struct virtio_worker *w)
+{
+	if (!w)
+		return;
+	if (w->running) {
+		__atomic_store_n(&w->stop, true, __ATOMIC_RELEASE);
+		eventfd_write(w->kick, 1);
+		pthread_join(w->thread, NULL);
+	}
+	for (struct served *served = w->queues, *next; served; served = next) {
+		next = served->next;
+		served->q->kick = -1;
+		free(served);
+	}
+	for (struct watch *watch = w->watches, *next; watch; watch = next) {
+		next = watch->next;
+		free(watch);
+	}
+	if (w->kick >= 0)
+		close(w->kick);
+	if (w->epoll >= 0)
+		close(w->epoll);
+	free(w);
+}
