@@ -250,8 +250,8 @@ check: deps deps-test
 
 lab: deps-lab
 	@$(MAKE) --no-print-directory tests
-	@BUILD=$(BUILD) tests/lab/lab --arch $(ARCH) suite $(ONLY)
-	$(if $(filter arm64,$(ARCH)),@BUILD=$(BUILD) tests/lab/lab --arch arm64 --gic 2 suite $(ONLY))
+	@BUILD=$(BUILD) tests/lab/lab --arch $(ARCH) suite $(or $(ONLY),.)
+	$(if $(filter arm64,$(ARCH)),@BUILD=$(BUILD) tests/lab/lab --arch arm64 --gic 2 suite $(or $(ONLY),.))
 
 bench: deps-bench
 	@$(MAKE) --no-print-directory all

@@ -134,7 +134,7 @@ static size_t errors_of_check(const struct device_row *row, bool port_is_default
 		children[node.n_children++] = &port_node;
 	if (at)
 		children[node.n_children++] = &at_node;
-	row->check(NULL, &node, diags);
+	row->check((const uint64_t[64]){ 0 }, &node, diags);
 	errors = diags_errors(diags);
 	diags_free(diags);
 	return errors;
