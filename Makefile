@@ -266,6 +266,8 @@ bench-lab: deps-lab
 # names some of them.
 SECONDS ?= 60
 FUZZ := $(patsubst tests/%.c,%,$(wildcard tests/fuzz/*.c))
+# Its own clock, timers and console come before the library's.
+$(BUILD)/tests/fuzz/device: LDFLAGS += -Wl,--allow-multiple-definition
 .PHONY: fuzz fuzz-build
 fuzz-build: $(FUZZ:%=$(BUILD)/tests/%)
 -include $(FUZZ:%=$(BUILD)/tests/%.d)

@@ -38,8 +38,11 @@ static const struct device_row *choose(uint64_t n)
 	size_t n_alone = 0;
 
 	for (size_t i = 0; i < n_rows; i++) {
+		const struct device_description *describe = rows[i]->describe;
 		const struct claim *claim = rows[i]->claims;
 
+		if (describe && describe->role == ROLE_PCI)
+			continue;
 		while (claim && claim->name && claim->space != SPACE_PCI)
 			claim++;
 		if ((!claim || !claim->name) && n_alone < 64)

@@ -33,6 +33,16 @@ struct fake_host {
 	bool coalesced[PLAN_MAX_CLAIMS]; /* last asked for */
 };
 
+static inline int fake_msi_send(struct device_host *host, uint64_t addr, uint32_t data,
+				uint32_t who)
+{
+	(void)host;
+	(void)addr;
+	(void)data;
+	(void)who;
+	return 0;
+}
+
 static inline void fake_irq_set(struct device_host *host, struct device *dev, unsigned claim,
 				bool level)
 {
@@ -92,7 +102,8 @@ static inline void fake_host_open(struct fake_host *fake, int in, int out)
 					      .guest_poweroff = fake_guest_poweroff,
 					      .guest_reset = fake_guest_reset,
 					      .guest_panic = fake_guest_panic,
-					      .coalesce = fake_coalesce } };
+					      .coalesce = fake_coalesce,
+					      .msi_send = fake_msi_send } };
 #ifndef FAKE_TIMERS
 	fake->host.loop = loop_new();
 	assert_non_null(fake->host.loop);
