@@ -80,7 +80,7 @@ ALL_LDFLAGS  = -pthread $(LD_FLAGS) $(GC.$(HOST_OS)) $(LDFLAGS.$(VARIANT)) $(LDF
 # ---- Sources: a split by host or arch is a split by file -----------------------------------
 SRCS := $(filter-out src/hv/kvm% src/hv/hvf% %_linux.c,$(wildcard src/*/*.c))
 ifeq ($(HOST_OS),Linux)
-SRCS += $(wildcard src/*/*_linux.c) src/hv/kvm.c src/hv/kvm_ring.c \
+SRCS += $(wildcard src/*/*_linux.c) src/hv/kvm.c src/hv/kvm_ring.c src/hv/kvm_routes.c \
 	$(wildcard src/hv/kvm_$(ARCH)*.c)
 endif
 OBJS     := $(SRCS:%.c=$(BUILD)/%.o)

@@ -163,7 +163,8 @@ struct virtio_ring virtio_queue_ring(const struct virtio_queue *q);
  * worker itself. */
 struct virtio_worker *virtio_worker_new(struct virtio *v);
 
-/* fn(q) at each kick, and once at the beginning. Never if the driver did not enable it. */
+/* fn(q) at each kick, and once at the beginning; never, if the driver didn't enable the queue.
+ * Never if the driver did not enable it. */
 typedef void (*virtio_queue_fn)(struct virtio_queue *q);
 int virtio_worker_queue(struct virtio_worker *w, struct virtio_queue *q, virtio_queue_fn fn);
 

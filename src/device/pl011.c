@@ -413,10 +413,6 @@ static int create(struct device *dev, struct err *err)
 	dev->state = uart;
 	ret = serial_init(uart->line, dev, device_claim(dev, "registers"), &config->to, refill,
 			  err);
-	if (!ret) {
-		reset(dev);
-		ret = serial_begin(uart->line, err);
-	}
 	if (ret)
 		destroy(dev);
 	return ret;

@@ -174,6 +174,8 @@ void serial_reset(struct serial *line)
 int serial_init(struct serial *line, struct device *dev, int registers,
 		const struct wire_config *to, void (*refill)(struct device *dev), struct err *err)
 {
+	int ret = 0;
+
 	*line = (struct serial){
 		.dev = dev,
 		.refill = refill,
@@ -182,15 +184,14 @@ int serial_init(struct serial *line, struct device *dev, int registers,
 		.pause = { .fn = pause_over, .arg = line },
 	};
 	device_input_init(dev, &line->input);
-	serial_reset(line);
-	return wire_configured(to) ? wire_new(&line->wire, to, dev->plan->label, err) : 0;
-}
-
-int serial_begin(struct serial *line, struct err *err)
-{
-	int ret = line->wire ? wire_listen(line->wire, wire_ready, line) : 0;
-
-	return ret ? err_errno(err, -ret, STATUS_OSERR, "%s", line->dev->plan->label) : 0;
+	if (wire_configured(to))
+		ret = wire_new(&line->wire, to, dev->plan->label, err);
+	if (ret)
+		return ret;
+	dev->row->reset(dev);
+	if (line->wire)
+		ret = wire_listen(line->wire, wire_ready, line);
+	return ret ? err_errno(err, -ret, STATUS_OSERR, "%s", dev->plan->label) : 0;
 }
 
 void serial_destroy(struct serial *line)

@@ -44,13 +44,11 @@ struct serial {
 /* registers is the claim whose first register sends characters; the interrupt's and the input's are
  * found by name. refill(dev) is called on another thread, with the device's lock, when input came
  * or a pause is over. It takes what there is room for, and brings the interrupt line up to date.
- * 0, or -errno with err. */
+ * Resets the device by its row, which has to reach the line by then; input may come from then on.
+ * 0, or -errno with err, which leaves something to serial_destroy. */
 int serial_init(struct serial *line, struct device *dev, int registers,
 		const struct wire_config *to, void (*refill)(struct device *dev), struct err *err);
 void serial_destroy(struct serial *line);
-
-/* The port is made: input may come from now on. 0, or -errno with err. */
-int serial_begin(struct serial *line, struct err *err);
 void serial_reset(struct serial *line);
 
 void serial_irq_set(struct serial *line, bool level);

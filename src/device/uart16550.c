@@ -261,10 +261,6 @@ static int create(struct device *dev, struct err *err)
 		registers = device_claim(dev, "registers");
 	dev->state = uart;
 	ret = serial_init(uart->line, dev, registers, &config->to, refill, err);
-	if (!ret) {
-		reset(dev);
-		ret = serial_begin(uart->line, err);
-	}
 	if (ret)
 		destroy(dev);
 	return ret;

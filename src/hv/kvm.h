@@ -122,7 +122,7 @@ bool kvm_arch_message_route(const struct hv_vm *vm, const struct kvm_message *me
  * to HV_EXIT_AGAIN if it was dealt with on the spot. */
 bool kvm_arch_exit(struct hv_vcpu *vcpu, struct hv_exit *exit);
 
-/* ---- kvm_routes_linux.c, for rows, kvm.c and kvm_ARCH.c ------------------------------------- */
+/* ---- kvm_routes.c, for rows, kvm.c and kvm_ARCH.c ------------------------------------- */
 
 int kvm_irqfd(struct hv_vm *vm, unsigned line, int fd, struct err *err);
 int kvm_msi_irqfd(struct hv_vm *vm, int fd, uint64_t addr, uint32_t data, uint32_t device, bool on,

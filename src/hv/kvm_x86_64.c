@@ -2,7 +2,7 @@
  *
  * With the split interrupt controller KVM has the local APICs and we have the I/O APIC, whose
  * window never shows outside of here. Its pins become messages (KVM_SIGNAL_MSI). KVM gets to know
- * a pin's message too (kvm_routes_linux.c), but only where it must: for an irqfd, which delivers
+ * a pin's message too (kvm_routes.c), but only where it must: for an irqfd, which delivers
  * it without us; and for a level-triggered pin, whose EOI KVM then reports. Telling it costs a
  * grace period, so pins that need neither are not told.
  */

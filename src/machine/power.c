@@ -57,22 +57,11 @@ static int build_memory(struct machine *m, struct err *err)
 	return 0;
 }
 
-static bool has_pci(const struct plan *plan)
-{
-	for (size_t i = 0; i < plan->n_devices; i++) {
-		const struct device_description *about = plan->devices[i].row->describe;
-
-		if (about && about->role == ROLE_PCI)
-			return true;
-	}
-	return false;
-}
-
 static int build_devices(struct machine *m, struct err *err)
 {
 	const struct plan *plan = m->plan;
 
-	if (has_pci(plan)) {
+	if (plan_find_role(plan, ROLE_PCI)) {
 		m->host.pci = pci_bus_new();
 		if (!m->host.pci)
 			return err_errno(err, ENOMEM, STATUS_OSERR, "PCI bus");

@@ -279,10 +279,8 @@ static int start(struct virtio *v)
 	balloon->worker = virtio_worker_new(v);
 	if (!balloon->worker)
 		ret = -ENOMEM;
-	for (unsigned i = 0; i < v->n_queues && !ret; i++) {
-		if (virtio_queue_ready(virtio_queue(v, i)))
-			ret = virtio_worker_queue(balloon->worker, virtio_queue(v, i), serve);
-	}
+	for (unsigned i = 0; i < v->n_queues && !ret; i++)
+		ret = virtio_worker_queue(balloon->worker, virtio_queue(v, i), serve);
 	if (!ret)
 		ret = start_timer(balloon);
 	if (!ret)

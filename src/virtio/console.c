@@ -69,8 +69,6 @@ static void on_event(void *arg, uint32_t events)
 
 	(void)events;
 	eventfd_read(console->event, &value);
-	if (atomic_exchange(&console->resized, false))
-		console_control_resize(&console->lines[0]);
 	for (unsigned i = 0; i < console->n_lines; i++)
 		console_line_resume(&console->lines[i]);
 }
@@ -112,9 +110,7 @@ static void config_write(struct virtio *v, unsigned offset, unsigned size)
 static int add_queue(struct virtio_console *console, struct virtio_worker *worker, unsigned index,
 		     virtio_queue_fn fn)
 {
-	struct virtio_queue *q = virtio_queue(console->v, index);
-
-	return virtio_queue_ready(q) ? virtio_worker_queue(worker, q, fn) : 0;
+	return virtio_worker_queue(worker, virtio_queue(console->v, index), fn);
 }
 
 static int add_queues(struct virtio_console *console)

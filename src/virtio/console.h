@@ -47,8 +47,7 @@ struct virtio_console {
 	bool listening;	    /* ... and is read */
 	int event;	    /* an eventfd: something happened at a host's end */
 	_Atomic bool stops; /* the workers are to end soon */
-	_Atomic bool resized;
-	bool misdeed; /* one was logged already */
+	bool misdeed;	    /* one was logged already */
 
 	/* talker writes to standard output alone, whose reader may lag; worker does all else. */
 	struct virtio_worker *worker, *talker;
@@ -68,9 +67,8 @@ void console_line_resume(struct console_line *line);
 void console_control_take(struct virtio_queue *q);
 void console_control_fill(struct virtio_queue *q);
 
-/* Tells the guest whether somebody is at the host's end, if that changed; its window's size. */
+/* Tells the guest whether somebody is at the host's end, if that changed. */
 void console_control_presence(struct console_line *line);
-void console_control_resize(struct console_line *line);
 
 /* ---- console.c ----------------------------------------------------------------------------- */
 

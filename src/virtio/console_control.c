@@ -108,14 +108,6 @@ void console_control_presence(struct console_line *line)
 	tell(line->console);
 }
 
-void console_control_resize(struct console_line *line)
-{
-	if (!virtio_has(line->console->v, CONSOLE_F_MULTIPORT) || !line->ready)
-		return;
-	add_pending(line, RESIZE);
-	tell(line->console);
-}
-
 /* ---- From the driver ----------------------------------------------------------------------- */
 
 static void misdeed(struct virtio_console *console, const char *what)

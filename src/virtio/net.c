@@ -162,7 +162,7 @@ static int start_pair(struct net *net, struct net_pair *pair)
 		pair->worker = virtio_worker_new(net->v);
 		ret = pair->worker ? 0 : -ENOMEM;
 	}
-	if (!ret && !pair->index && virtio_has(net->v, NET_F_CTRL_VQ) && virtio_queue_ready(q))
+	if (!ret && !pair->index && virtio_has(net->v, NET_F_CTRL_VQ))
 		ret = virtio_worker_queue(pair->worker, q, net_control);
 	if (ret || !is_ready(pair))
 		return ret;

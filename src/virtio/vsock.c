@@ -198,10 +198,8 @@ static int start(struct virtio *v)
 	vsock->worker = virtio_worker_new(v);
 	if (vsock->worker)
 		ret = vsock_new(&config, &vsock->s);
-	for (unsigned i = RX; i <= TX && !ret; i++) {
-		if (virtio_queue_ready(virtio_queue(v, i)))
-			ret = virtio_worker_queue(vsock->worker, virtio_queue(v, i), on_kick);
-	}
+	for (unsigned i = RX; i <= TX && !ret; i++)
+		ret = virtio_worker_queue(vsock->worker, virtio_queue(v, i), on_kick);
 	if (!ret)
 		ret = virtio_worker_run(vsock->worker);
 	if (ret) {

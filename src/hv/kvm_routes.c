@@ -1,4 +1,4 @@
-/* kvm_routes_linux.c: KVM's table of interrupt routes, and the irqfds that use it.
+/* kvm_routes.c: KVM's table of interrupt routes, and the irqfds that use it.
  *
  * Linux Documentation/virt/kvm/api.rst, KVM_SET_GSI_ROUTING and KVM_IRQFD. An irqfd raises a GSI,
  * and the VM's one table says where that leads. GSIs below kvm_arch_pins are the interrupt
