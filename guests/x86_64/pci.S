@@ -225,29 +225,9 @@ desc:					/* 2.7.5: a buffer for the device to write */
 	.long	LEN
 	.word	2, 0
 	.space	16 * (QUEUE - 1)
-avail:					/* 2.7.6 */
-	.word	0
-avail_idx:
-	.word	0
-	.space	2 * QUEUE + 2
-	.balign	4
-used:					/* 2.7.8 */
-	.word	0
-used_idx:
-	.word	0
-	.long	0
-used_len:
-	.long	0
-	.space	8 * (QUEUE - 1) + 2
+	.set	FLAGS, 0
+	.include "virtqueue.inc"
 
-	.balign	16
-idt:
-	.space	VECTOR * 16
-gate:					/* Intel SDM Vol. 3, 6.14.1: interrupt gate, present */
-	.word	irq, 0, 0x8e00, 0
-	.quad	0
-idtr:
-	.word	. - idt - 1
-	.quad	idt
+	.include "idt.inc"
 
 	.include "com1.inc"

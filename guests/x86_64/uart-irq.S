@@ -74,14 +74,6 @@ line:
 	.space	128
 line_end:
 
-	.balign	16
-idt:
-	.space	VECTOR * 16
-gate:					/* Intel SDM Vol. 3, 6.14.1: interrupt gate, present */
-	.word	irq, 0, 0x8e00, 0
-	.quad	0
-idtr:
-	.word	. - idt - 1
-	.quad	idt
+	.include "idt.inc"
 
 	.include "com1.inc"

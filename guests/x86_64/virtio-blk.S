@@ -153,20 +153,8 @@ desc:					/* 2.7.5: header, data to write, status to write */
 	.long	1
 	.word	2, 0
 	.space	16
-avail:					/* 2.7.6: each entry is the chain that begins at 0 */
-	.word	1			/* no interrupts */
-avail_idx:
-	.word	0
-	.space	2 * QUEUE + 2
-	.balign	4
-used:					/* 2.7.8 */
-	.word	0
-used_idx:
-	.word	0
-	.long	0
-used_len:
-	.long	0
-	.space	8 * (QUEUE - 1) + 2
+	.set	FLAGS, 1		/* 2.7.6: each entry is the chain that begins at 0 */
+	.include "virtqueue.inc"
 
 	.balign	16
 	.space	64

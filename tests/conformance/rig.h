@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -40,6 +41,22 @@ struct rig {
 	struct hv_exit exit;
 	uint8_t *ram, *rom, *more;
 };
+
+static inline int rig_eventfd(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* How often it was signalled since the last call. */
+static inline uint64_t rig_count(int fd)
+{
+	uint64_t count = 0;
+
+	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
+}
 
 static inline void *rig_alloc(size_t size)
 {

@@ -9,21 +9,6 @@
 #define PORT "mov x9, #0x30000;"
 #define HANG "1: wfi; b 1b"
 
-static int new_fd(void)
-{
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-	assert_true(fd >= 0);
-	return fd;
-}
-
-static uint64_t count_of(int fd)
-{
-	uint64_t count = 0;
-
-	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
-}
-
 static void open_rig(struct rig *rig, const struct hv_backend *hv)
 {
 	rig_need(hv, HV_CAP_IOEVENTFD);
@@ -43,7 +28,7 @@ GUEST(widths, PORT "add x10, x9, #64; strb w0, [x10]; strh w0, [x10]; str w0, [x
 
 static void each_width_has_its_own_doorbell(void **state)
 {
-	int fds[] = { new_fd(), new_fd(), new_fd(), new_fd() };
+	int fds[] = { rig_eventfd(), rig_eventfd(), rig_eventfd(), rig_eventfd() };
 	struct rig rig;
 
 	open_rig(&rig, *state);
@@ -53,14 +38,14 @@ static void each_width_has_its_own_doorbell(void **state)
 	rig_expect_io(&rig, HV_EXIT_MMIO, true, RIG_PORT, 8, 0x1111222233334444);
 	rig_close(&rig);
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
-		assert_int_equal(count_of(fds[i]), 1);
+		assert_int_equal(rig_count(fds[i]), 1);
 		close(fds[i]);
 	}
 }
 
 static void a_doorbell_of_any_width(void **state)
 {
-	int fd = new_fd();
+	int fd = rig_eventfd();
 	struct rig rig;
 
 	open_rig(&rig, *state);
@@ -68,7 +53,7 @@ static void a_doorbell_of_any_width(void **state)
 	rig_enter(&rig, widths);
 	rig_expect_io(&rig, HV_EXIT_MMIO, true, RIG_PORT, 8, 0x1111222233334444);
 	rig_close(&rig);
-	assert_int_equal(count_of(fd), 4);
+	assert_int_equal(rig_count(fd), 4);
 	close(fd);
 }
 
@@ -81,7 +66,7 @@ GUEST(queues, PORT "add x10, x9, #64; mov w1, #1; mov w2, #2; movz w3, #1; movk 
 static void a_doorbell_may_be_for_one_value(void **state)
 {
 	const uint64_t one = 1, two = 2;
-	int first = new_fd(), second = new_fd();
+	int first = rig_eventfd(), second = rig_eventfd();
 	struct rig rig;
 
 	open_rig(&rig, *state);
@@ -90,8 +75,8 @@ static void a_doorbell_may_be_for_one_value(void **state)
 	rig_enter(&rig, queues);
 	rig_expect_io(&rig, HV_EXIT_MMIO, true, WINDOW, 2, 0);
 	rig_expect_io(&rig, HV_EXIT_MMIO, true, WINDOW, 4, 0x10001);
-	assert_int_equal(count_of(first), 2);
-	assert_int_equal(count_of(second), 1);
+	assert_int_equal(rig_count(first), 2);
+	assert_int_equal(rig_count(second), 1);
 	rig_close(&rig);
 	close(first);
 	close(second);
@@ -105,7 +90,7 @@ static void a_doorbell_that_is_gone_lets_writes_through(void **state)
 {
 	const struct hv_backend *hv = *state;
 	const uint64_t one = 1, two = 2;
-	int fd = new_fd();
+	int fd = rig_eventfd();
 	struct rig rig;
 	struct err err;
 
@@ -115,13 +100,13 @@ static void a_doorbell_that_is_gone_lets_writes_through(void **state)
 		add(&rig, 2, &one, fd);
 		rig_expect_io(&rig, HV_EXIT_MMIO, true, WINDOW, 2, 2);
 		rig_expect_io(&rig, HV_EXIT_MMIO, true, WINDOW, 2, 2);
-		assert_in_range(count_of(fd), 1, 2);
+		assert_in_range(rig_count(fd), 1, 2);
 		/* Only what is there goes. */
 		assert_true(hv->ioeventfd(rig.vm, HV_MMIO, WINDOW, 2, &two, fd, false, &err) < 0);
 		assert_int_equal(hv->ioeventfd(rig.vm, HV_MMIO, WINDOW, 2, &one, fd, false, &err),
 				 0);
 		rig_expect_io(&rig, HV_EXIT_MMIO, true, WINDOW, 2, 1);
-		assert_int_equal(count_of(fd), 0);
+		assert_int_equal(rig_count(fd), 0);
 		rig_expect_io(&rig, HV_EXIT_MMIO, true, WINDOW, 2, 2);
 	}
 	rig_close(&rig);

@@ -4,14 +4,6 @@
 
 #include "conformance/irq_arm64.h"
 
-static int new_fd(void)
-{
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-	assert_true(fd >= 0);
-	return fd;
-}
-
 static void bind_to(struct rig *rig, int fd, uint64_t addr, uint32_t data, uint32_t device)
 {
 	struct err err;
@@ -158,7 +150,7 @@ static void expect_silent(struct rig *rig, int fd)
 
 static void an_eventfd_sends_a_message_through_the_its(void **state)
 {
-	int fd = new_fd(), other = new_fd();
+	int fd = rig_eventfd(), other = rig_eventfd();
 	struct rig rig;
 
 	open_its(&rig, *state);
@@ -186,7 +178,7 @@ static void an_eventfd_sends_a_message_through_the_its(void **state)
 static void lines_work_beside_messages(void **state)
 {
 	const struct hv_backend *hv = *state;
-	int fd = new_fd(), line = new_fd();
+	int fd = rig_eventfd(), line = rig_eventfd();
 	struct rig rig;
 	struct err err;
 
@@ -255,7 +247,7 @@ static void open_frame(struct rig *rig, const struct hv_backend *hv)
 static void a_message_to_a_frame_is_an_edge_on_a_line(void **state)
 {
 	const struct hv_backend *hv = *state;
-	int fd = new_fd();
+	int fd = rig_eventfd();
 	struct rig rig;
 
 	open_frame(&rig, hv);
@@ -276,7 +268,7 @@ static void a_frame_reaches_its_own_lines_alone(void **state)
 {
 	const uint32_t others[] = { 0, 31, INTID - 2, INTID + 2, 1023, UINT32_MAX };
 	const struct hv_backend *hv = *state;
-	int fd = new_fd();
+	int fd = rig_eventfd();
 	struct rig rig;
 
 	open_frame(&rig, hv);

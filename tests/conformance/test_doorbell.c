@@ -6,21 +6,6 @@
 
 #define WINDOW 0x10200U
 
-static int new_fd(void)
-{
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-	assert_true(fd >= 0);
-	return fd;
-}
-
-static uint64_t count_of(int fd)
-{
-	uint64_t count = 0;
-
-	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
-}
-
 static void open_rig(struct rig *rig, const struct hv_backend *hv)
 {
 	rig_need(hv, HV_CAP_IOEVENTFD | HV_CAP_PIO);
@@ -43,7 +28,7 @@ GUEST(doorbells, 64,
 
 static void doorbells_signal_without_an_exit(void **state)
 {
-	int port = new_fd(), window = new_fd(), any = new_fd();
+	int port = rig_eventfd(), window = rig_eventfd(), any = rig_eventfd();
 	struct rig rig;
 
 	open_rig(&rig, *state);
@@ -52,12 +37,12 @@ static void doorbells_signal_without_an_exit(void **state)
 	add(&rig, HV_MMIO, WINDOW + 8, 0, NULL, any);
 	rig_enter(&rig, RIG_LONG, doorbells);
 	rig_expect_io(&rig, HV_EXIT_PIO, true, 0x31, 2, 7);
-	assert_int_equal(count_of(port), 2);
-	assert_int_equal(count_of(window), 0);
+	assert_int_equal(rig_count(port), 2);
+	assert_int_equal(rig_count(window), 0);
 	rig_expect_io(&rig, HV_EXIT_PIO, true, 0x30, 1, 7); /* another width: no doorbell */
-	assert_int_equal(count_of(port), 0);
-	assert_int_equal(count_of(window), 1);
-	assert_int_equal(count_of(any), 2);
+	assert_int_equal(rig_count(port), 0);
+	assert_int_equal(rig_count(window), 1);
+	assert_int_equal(rig_count(any), 2);
 	rig_expect_io(&rig, HV_EXIT_MMIO, true, WINDOW + 4, 4, 7);
 	rig_expect(&rig, HV_EXIT_HALT);
 	rig_close(&rig);
@@ -73,7 +58,7 @@ GUEST(widths, 64,
 
 static void each_width_has_its_own_doorbell(void **state)
 {
-	int fds[] = { new_fd(), new_fd(), new_fd(), new_fd() };
+	int fds[] = { rig_eventfd(), rig_eventfd(), rig_eventfd(), rig_eventfd() };
 	struct rig rig;
 
 	open_rig(&rig, *state);
@@ -83,7 +68,7 @@ static void each_width_has_its_own_doorbell(void **state)
 	rig_expect_io(&rig, HV_EXIT_PIO, true, 0x20, 1, 5);
 	rig_close(&rig);
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
-		assert_int_equal(count_of(fds[i]), 1);
+		assert_int_equal(rig_count(fds[i]), 1);
 		close(fds[i]);
 	}
 }
@@ -97,7 +82,7 @@ GUEST(queues, 64,
 static void a_doorbell_may_be_for_one_value(void **state)
 {
 	const uint64_t one = 1, two = 2;
-	int first = new_fd(), second = new_fd();
+	int first = rig_eventfd(), second = rig_eventfd();
 	struct rig rig;
 
 	open_rig(&rig, *state);
@@ -106,8 +91,8 @@ static void a_doorbell_may_be_for_one_value(void **state)
 	rig_enter(&rig, RIG_LONG, queues);
 	rig_expect_io(&rig, HV_EXIT_MMIO, true, WINDOW, 2, 0);
 	rig_expect_io(&rig, HV_EXIT_MMIO, true, WINDOW, 4, 0x10001);
-	assert_int_equal(count_of(first), 2);
-	assert_int_equal(count_of(second), 1);
+	assert_int_equal(rig_count(first), 2);
+	assert_int_equal(rig_count(second), 1);
 	rig_expect(&rig, HV_EXIT_PIO);
 	rig_close(&rig);
 	close(first);
@@ -121,7 +106,7 @@ static void a_doorbell_that_is_gone_lets_writes_through(void **state)
 {
 	const struct hv_backend *hv = *state;
 	const uint64_t one = 1, two = 2;
-	int fd = new_fd();
+	int fd = rig_eventfd();
 	struct rig rig;
 	struct err err;
 
@@ -131,13 +116,13 @@ static void a_doorbell_that_is_gone_lets_writes_through(void **state)
 		add(&rig, HV_MMIO, WINDOW, 2, &one, fd);
 		rig_expect_io(&rig, HV_EXIT_MMIO, true, WINDOW, 2, 2);
 		rig_expect_io(&rig, HV_EXIT_MMIO, true, WINDOW, 2, 2);
-		assert_in_range(count_of(fd), 1, 2);
+		assert_in_range(rig_count(fd), 1, 2);
 		/* Only what is there goes. */
 		assert_true(hv->ioeventfd(rig.vm, HV_MMIO, WINDOW, 2, &two, fd, false, &err) < 0);
 		assert_int_equal(hv->ioeventfd(rig.vm, HV_MMIO, WINDOW, 2, &one, fd, false, &err),
 				 0);
 		rig_expect_io(&rig, HV_EXIT_MMIO, true, WINDOW, 2, 1);
-		assert_int_equal(count_of(fd), 0);
+		assert_int_equal(rig_count(fd), 0);
 		rig_expect_io(&rig, HV_EXIT_MMIO, true, WINDOW, 2, 2);
 	}
 	rig_close(&rig);
@@ -148,7 +133,7 @@ static void two_doorbells_of_one_value_are_refused(void **state)
 {
 	const struct hv_backend *hv = *state;
 	const uint64_t one = 1;
-	int fd = new_fd(), other = new_fd();
+	int fd = rig_eventfd(), other = rig_eventfd();
 	struct rig rig;
 	struct err err = { 0 };
 

@@ -10,14 +10,6 @@
 
 GUEST(edge, 64, IRQ_GUEST("0x31"));
 
-static int new_fd(void)
-{
-	int fd = eventfd(0, EFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	return fd;
-}
-
 static void open_rig(struct rig *rig, const struct hv_backend *hv, enum hv_irqchip irqchip)
 {
 	rig_need(hv,
@@ -52,7 +44,7 @@ static void expect_of(struct rig *rig, int fd, uint64_t port)
 
 static void life_of_a_message(const struct hv_backend *hv, enum hv_irqchip irqchip)
 {
-	int fd = new_fd();
+	int fd = rig_eventfd();
 	struct rig rig;
 
 	open_rig(&rig, hv, irqchip);
@@ -87,7 +79,7 @@ static void full_controller_message_is_bound_changed_unbound(void **state)
 
 static void lines_beside(const struct hv_backend *hv, enum hv_irqchip irqchip)
 {
-	int message = new_fd(), line = new_fd();
+	int message = rig_eventfd(), line = rig_eventfd();
 	struct rig rig;
 	struct err err;
 
@@ -124,12 +116,12 @@ static void full_controller_lines_work_beside_messages(void **state)
 static void many_messages_do_not_mix(void **state)
 {
 	struct rig rig;
-	int fds[100], other = new_fd();
+	int fds[100], other = rig_eventfd();
 
 	open_rig(&rig, *state, HV_IRQCHIP_SPLIT);
 	enter_irq_guest(&rig, edge, PIN_VECTOR);
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
-		fds[i] = new_fd();
+		fds[i] = rig_eventfd();
 		bind_to(&rig, fds[i], i % 2 ? MSI_VECTOR : PIN_VECTOR);
 	}
 	expect_of(&rig, fds[0], PORT_PIN);
@@ -150,7 +142,7 @@ static void many_messages_do_not_mix(void **state)
 static void a_refused_binding_changes_nothing(void **state)
 {
 	const struct hv_backend *hv = *state;
-	int fd = new_fd(), none = new_fd();
+	int fd = rig_eventfd(), none = rig_eventfd();
 	struct rig rig;
 	struct err err = { 0 };
 
@@ -161,7 +153,7 @@ static void a_refused_binding_changes_nothing(void **state)
 	assert_int_equal(hv->msi_irqfd(rig.vm, none, APIC, PIN_VECTOR, 0, true, &err), -EBADF);
 	assert_int_equal(err.status, STATUS_OSERR);
 	expect_of(&rig, fd, PORT_MSI);
-	none = new_fd();
+	none = rig_eventfd();
 	bind_to(&rig, none, PIN_VECTOR);
 	expect_of(&rig, none, PORT_PIN);
 	rig_close(&rig);
@@ -172,7 +164,7 @@ static void a_refused_binding_changes_nothing(void **state)
 static void without_an_interrupt_controller_there_are_no_messages(void **state)
 {
 	const struct hv_backend *hv = *state;
-	int fd = new_fd();
+	int fd = rig_eventfd();
 	struct rig rig;
 	struct err err = { 0 };
 

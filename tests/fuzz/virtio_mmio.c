@@ -27,11 +27,6 @@ static int probe_create(struct virtio *v, struct err *err)
 	return 0;
 }
 
-static void probe_destroy(struct virtio *v)
-{
-	(void)v;
-}
-
 static int probe_start(struct virtio *v)
 {
 	must(!running);
@@ -59,22 +54,13 @@ static void probe_config_write(struct virtio *v, unsigned offset, unsigned size)
 static const struct virtio_type type = {
 	.id = 42,
 	.create = probe_create,
-	.destroy = probe_destroy,
+	.destroy = driver_nothing,
 	.start = probe_start,
 	.stop = probe_stop,
 	.config_write = probe_config_write,
 };
 
-static int create(struct device *dev, struct err *err)
-{
-	return virtio_create(dev, &type, err);
-}
-
-static const struct device_row row = {
-	.type = { .name = "probe" },
-	VIRTIO_ROW,
-	.create = create,
-};
+DRIVER_ROW(row, type, "probe");
 
 /* What a worker does. */
 static void serve(struct virtio_queue *q)

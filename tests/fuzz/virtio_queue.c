@@ -28,35 +28,15 @@ static int probe_create(struct virtio *v, struct err *err)
 	return 0;
 }
 
-static void probe_nothing(struct virtio *v)
-{
-	(void)v;
-}
-
-static int probe_start(struct virtio *v)
-{
-	(void)v;
-	return 0;
-}
-
 static const struct virtio_type type = {
 	.id = 42,
 	.create = probe_create,
-	.destroy = probe_nothing,
-	.start = probe_start,
-	.stop = probe_nothing,
+	.destroy = driver_nothing,
+	.start = driver_starts,
+	.stop = driver_nothing,
 };
 
-static int create(struct device *dev, struct err *err)
-{
-	return virtio_create(dev, &type, err);
-}
-
-static const struct device_row row = {
-	.type = { .name = "probe" },
-	VIRTIO_ROW,
-	.create = create,
-};
+DRIVER_ROW(row, type, "probe");
 
 static void plug(void)
 {

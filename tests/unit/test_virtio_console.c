@@ -9,6 +9,7 @@
 
 static bool fake_sized;
 
+#include "unit/sockets.h"
 #include "unit/virtio_driver.h"
 
 extern const struct device_row device_virtio_console;
@@ -150,33 +151,6 @@ static void expect_message(uint32_t id, uint16_t event, uint16_t value, const vo
 		assert_memory_equal(message + 8, more, len);
 }
 
-static int dial(void)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	strcpy(addr.sun_path, path);
-	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	return fd;
-}
-
-static void hear(int fd, const char *want)
-{
-	char buf[64] = { 0 };
-	size_t done = 0;
-
-	while (done < strlen(want)) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		ssize_t n;
-
-		assert_int_equal(poll(&p, 1, 20000), 1);
-		n = read(fd, buf + done, strlen(want) - done);
-		assert_true(n > 0);
-		done += (size_t)n;
-	}
-	assert_string_equal(buf, want);
-}
-
 /* ---- One port ------------------------------------------------------------------------------ */
 
 static void the_first_port_is_standard_output(void **state)
@@ -255,12 +229,12 @@ static void a_socket_carries_the_console_both_ways(void **state)
 	driver_start(&d, 0);
 	say(TX, "into the void");
 	offer(RX, 16, &gpa);
-	fd = dial();
+	fd = socket_dial(path);
 	assert_int_equal(write(fd, "ls\r", 3), 3);
 	assert_int_equal(driver_wait(&d, RX, NULL), 3);
 	assert_memory_equal(driver_ptr(&d, gpa), "ls\r", 3);
 	say(TX, "bin dev");
-	hear(fd, "bin dev");
+	socket_expect(fd, "bin dev");
 	close(fd);
 	driver_unplug(&d);
 }
@@ -274,7 +248,7 @@ static void input_waits_for_buffers_and_fills_them(void **state)
 	options.to.socket = path;
 	plug(0);
 	driver_start(&d, 0);
-	fd = dial();
+	fd = socket_dial(path);
 	assert_int_equal(write(fd, "0123456789", 10), 10);
 	offer(RX, 4, &gpa);
 	assert_int_equal(driver_wait(&d, RX, NULL), 4);
@@ -302,7 +276,7 @@ static void a_client_that_lags_holds_back_the_guest_and_gets_all(void **state)
 	options.to.socket = path;
 	plug(0);
 	driver_start(&d, 0);
-	fd = dial();
+	fd = socket_dial(path);
 	/* Wait until it is in: what is sent before goes nowhere. */
 	offer(RX, 1, &gpa);
 	assert_int_equal(write(fd, "!", 1), 1);
@@ -347,7 +321,7 @@ static void a_reset_while_a_client_lags_is_quick(void **state)
 	options.to.socket = path;
 	plug(0);
 	driver_start(&d, 0);
-	fd = dial();
+	fd = socket_dial(path);
 	offer(RX, 1, &gpa);
 	assert_int_equal(write(fd, "!", 1), 1);
 	assert_int_equal(driver_wait(&d, RX, NULL), 1);
@@ -392,7 +366,7 @@ static void ports_are_announced_with_their_names(void **state)
 	expect_message(2, CONSOLE_PORT, 1, NULL, 0);
 	expect_message(2, PORT_NAME, 1, "log", 3);
 	expect_message(2, PORT_OPEN, 1, NULL, 0);
-	fd = dial();
+	fd = socket_dial(path);
 	expect_message(1, PORT_OPEN, 1, NULL, 0);
 	close(fd);
 	expect_message(1, PORT_OPEN, 0, NULL, 0);
@@ -428,7 +402,7 @@ static void a_port_carries_bytes_both_ways_once_it_is_open(void **state)
 	command(1, PORT_READY, 1);
 	expect_message(1, PORT_NAME, 1, "a", 1);
 	expect_message(1, PORT_OPEN, 0, NULL, 0);
-	fd = dial();
+	fd = socket_dial(path);
 	expect_message(1, PORT_OPEN, 1, NULL, 0);
 	assert_int_equal(write(fd, "early", 5), 5);
 	assert_int_equal(d.queues[RX1].used[1], 0);
@@ -436,7 +410,7 @@ static void a_port_carries_bytes_both_ways_once_it_is_open(void **state)
 	assert_int_equal(driver_wait(&d, RX1, NULL), 5);
 	assert_memory_equal(driver_ptr(&d, gpa), "early", 5);
 	say(TX1, "answer");
-	hear(fd, "answer");
+	socket_expect(fd, "answer");
 	say(TX, "console\n");
 	assert_string_equal(fake_output, "console\n");
 	/* What a client left behind comes before the news that it has gone. */

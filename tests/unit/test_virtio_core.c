@@ -121,16 +121,7 @@ static const struct virtio_type type = {
 	.config_write = probe_config_write,
 };
 
-static int create(struct device *dev, struct err *err)
-{
-	return virtio_create(dev, &type, err);
-}
-
-static const struct device_row row = {
-	.type = { .name = "virtio-probe-of-a-long-name" },
-	VIRTIO_ROW,
-	.create = create,
-};
+DRIVER_ROW(row, type, "virtio-probe-of-a-long-name");
 
 /* ---- A host with ioeventfds --------------------------------------------------------------------
  */

@@ -22,35 +22,15 @@ static int probe_create(struct virtio *v, struct err *err)
 	return 0;
 }
 
-static void probe_destroy(struct virtio *v)
-{
-	(void)v;
-}
-
-static int probe_start(struct virtio *v)
-{
-	(void)v;
-	return 0;
-}
-
 static const struct virtio_type type = {
 	.id = 42,
 	.create = probe_create,
-	.destroy = probe_destroy,
-	.start = probe_start,
-	.stop = probe_destroy,
+	.destroy = driver_nothing,
+	.start = driver_starts,
+	.stop = driver_nothing,
 };
 
-static int create(struct device *dev, struct err *err)
-{
-	return virtio_create(dev, &type, err);
-}
-
-static const struct device_row row = {
-	.type = { .name = "probe" },
-	VIRTIO_ROW,
-	.create = create,
-};
+DRIVER_ROW(row, type, "probe");
 
 static int setup(void **state)
 {
@@ -218,21 +198,12 @@ static void busy_stop(struct virtio *v)
 static const struct virtio_type busy_type = {
 	.id = 43,
 	.create = probe_create,
-	.destroy = probe_destroy,
+	.destroy = driver_nothing,
 	.start = busy_start,
 	.stop = busy_stop,
 };
 
-static int busy_create(struct device *dev, struct err *err)
-{
-	return virtio_create(dev, &busy_type, err);
-}
-
-static const struct device_row busy_row = {
-	.type = { .name = "busy" },
-	VIRTIO_ROW,
-	.create = busy_create,
-};
+DRIVER_ROW(busy_row, busy_type, "busy");
 
 /* The worker raises the line while the driver acknowledges: none may be lost, or a wait would
  * time out. */

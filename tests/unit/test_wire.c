@@ -11,6 +11,7 @@
 
 #include "unit/events.h"
 #include "unit/fake_host.h"
+#include "unit/sockets.h"
 
 #include <vibevmm/wire.h>
 
@@ -322,33 +323,6 @@ static void a_disk_that_hangs_holds_up_nobody_for_long(void **state)
 
 /* ---- Sockets ------------------------------------------------------------------------------- */
 
-static int dial(void)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	strcpy(addr.sun_path, path);
-	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	return fd;
-}
-
-static void expect(int fd, const char *want)
-{
-	char buf[64] = { 0 };
-	size_t done = 0;
-
-	while (done < strlen(want)) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		ssize_t n;
-
-		assert_int_equal(poll(&p, 1, 20000), 1);
-		n = read(fd, buf + done, strlen(want) - done);
-		assert_true(n > 0);
-		done += (size_t)n;
-	}
-	assert_string_equal(buf, want);
-}
-
 static void expect_input(const char *want)
 {
 	char buf[64] = { 0 };
@@ -370,10 +344,10 @@ static void a_client_and_the_guest_talk(void **state)
 	open_wire();
 	assert_false(wire_connected(wire));
 	put("nobody hears this");
-	fd = dial();
+	fd = socket_dial(path);
 	until(wire_connected(wire));
 	put("hello");
-	expect(fd, "hello");
+	socket_expect(fd, "hello");
 	assert_int_equal(write(fd, "hi", 2), 2);
 	expect_input("hi");
 	close(fd);
@@ -388,8 +362,8 @@ static void the_next_client_waits_until_the_first_has_gone_and_was_heard(void **
 	(void)state;
 	config.socket = path;
 	open_wire();
-	first = dial();
-	next = dial();
+	first = socket_dial(path);
+	next = socket_dial(path);
 	assert_int_equal(write(next, "next", 4), 4);
 	assert_int_equal(write(first, "first", 5), 5);
 	until(wire_has_input(wire));
@@ -397,7 +371,7 @@ static void the_next_client_waits_until_the_first_has_gone_and_was_heard(void **
 	expect_input("first");
 	expect_input("next");
 	put("for the next");
-	expect(next, "for the next");
+	socket_expect(next, "for the next");
 	close(next);
 }
 
@@ -411,7 +385,7 @@ static void a_client_that_lags_makes_a_write_short_and_loses_nothing(void **stat
 	(void)state;
 	config.socket = path;
 	open_wire();
-	fd = dial();
+	fd = socket_dial(path);
 	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
 	until(wire_connected(wire));
 	while (came < BIG) {
@@ -450,7 +424,7 @@ static void a_guest_that_does_not_read_holds_back_the_client(void **state)
 	(void)state;
 	config.socket = path;
 	open_wire();
-	fd = dial();
+	fd = socket_dial(path);
 	child = fork();
 	if (!child) {
 		for (size_t done = 0; done < BIG;) {
@@ -482,7 +456,7 @@ static void what_does_not_wait_is_counted(void **state)
 	(void)state;
 	config.socket = path;
 	open_wire();
-	fd = dial();
+	fd = socket_dial(path);
 	until(wire_connected(wire));
 	for (int i = 0; i < 8; i++)
 		wire_put(wire, pattern, BIG);
@@ -524,11 +498,11 @@ static void the_last_words_reach_a_client_that_reads_them_late(void **state)
 	(void)state;
 	config.socket = path;
 	open_wire();
-	fd = dial();
+	fd = socket_dial(path);
 	until(wire_connected(wire));
 	put("the end");
 	close_wire();
-	expect(fd, "the end");
+	socket_expect(fd, "the end");
 	close(fd);
 }
 
@@ -551,7 +525,7 @@ static void a_terminal_is_found_by_its_link_and_is_raw(void **state)
 		assert_int_equal(tcgetattr(fd, &mode), 0);
 		assert_int_equal(mode.c_lflag & (ECHO | ICANON | ISIG), 0);
 		put("login: \n");
-		expect(fd, "login: \n");
+		socket_expect(fd, "login: \n");
 		assert_int_equal(write(fd, "root\r\x03", 6), 6);
 		expect_input("root\r\x03");
 		close(fd);

@@ -218,6 +218,27 @@ static inline void driver_unplug(struct driver *d)
 	driver_free(d);
 }
 
+/* The row of a device type that a test makes up; and functions of a type that has nothing to do. */
+#define DRIVER_ROW(row, virtio_type, text)                                                         \
+	static int row##_create(struct device *dev, struct err *err)                               \
+	{                                                                                          \
+		return virtio_create(dev, &(virtio_type), err);                                    \
+	}                                                                                          \
+	static const struct device_row row = { .type = { .name = (text) },                         \
+					       VIRTIO_ROW,                                         \
+					       .create = row##_create }
+
+static inline void driver_nothing(struct virtio *v)
+{
+	(void)v;
+}
+
+static inline int driver_starts(struct virtio *v)
+{
+	(void)v;
+	return 0;
+}
+
 /* ---- VIRTIO 3.1.1 ------------------------------------------------------------------------- */
 
 static inline uint64_t driver_offered(struct driver *d)
