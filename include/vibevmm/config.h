@@ -56,6 +56,8 @@ struct option_disk {
 	const char *sector;	     /* key; NULL: none */
 	const char *format; /* key of an OPTION_ENUM: if not 0, the file is longer or shorter than
 			     * the disk in it; NULL: none */
+	const char *const
+		*magic; /* for each format, what such a file begins with; NULL: anything */
 };
 
 struct config_type;
@@ -64,6 +66,8 @@ struct config_type;
 struct option {
 	bool planned; /* unless given, the planner decides: the default isn't printed */
 	bool made;    /* OPTION_PATH: no file to read, but what a VM makes at run time: a socket */
+	bool folder;  /* OPTION_PATH: a folder */
+	bool unique;  /* OPTION_STRING: no two devices of a VM may have the same */
 	const char *key;
 	enum option_kind kind;
 	size_t offset, size; /* of the member; use OPTION() */

@@ -174,6 +174,11 @@ typedef void (*virtio_fd_fn)(void *arg, uint32_t events);
 int virtio_worker_watch(struct virtio_worker *w, int fd, uint32_t events, virtio_fd_fn fn,
 			void *arg);
 
+/* On: the worker no longer takes the CPU away from a thread that runs when there is something to do
+ * for it: where CPUs are scarce, more work is done at once, and later. Off at first. On the worker
+ * itself. */
+void virtio_worker_batch(struct virtio_worker *w, bool on);
+
 int virtio_worker_run(struct virtio_worker *w);
 
 /* Ends the thread and waits for it. NULL is fine. Not on the worker. */

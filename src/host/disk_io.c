@@ -74,13 +74,32 @@ static int transfer(const struct disk_file *file, int fd, bool write, struct iov
 	return 0;
 }
 
+/* All of a request, mostly by one call: its buffers needn't be counted then, for they are as long
+ * as it is. What that left, and why, is transfer's. */
+static int transfer_all(const struct disk_file *file, int fd, struct disk_request *r)
+{
+	ssize_t got = 0;
+
+	if (r->n_iov <= IOV_MAX && r->len <= PIECE && !file->disk.canceled)
+		got = r->op == DISK_WRITE ? pwritev(fd, r->iov, (int)r->n_iov, (off_t)r->offset)
+					  : preadv(fd, r->iov, (int)r->n_iov, (off_t)r->offset);
+	if (got == (ssize_t)r->len)
+		return 0;
+	if (got > 0) {
+		disk_iov_skip(&r->iov, &r->n_iov, (size_t)got);
+		r->offset += (uint64_t)got;
+		r->len -= (uint64_t)got;
+	}
+	return transfer(file, fd, r->op == DISK_WRITE, &r->iov, &r->n_iov, r->offset, r->len);
+}
+
 static bool aligned(const struct disk_file *file, const struct disk_request *r)
 {
-	for (unsigned i = 0; i < r->n_iov; i++) {
-		if (((uintptr_t)r->iov[i].iov_base | r->iov[i].iov_len) & (file->align - 1))
-			return false;
-	}
-	return true;
+	uintptr_t bits = 0;
+
+	for (unsigned i = 0; i < r->n_iov; i++)
+		bits |= (uintptr_t)r->iov[i].iov_base | r->iov[i].iov_len;
+	return !(bits & (file->align - 1));
 }
 
 static void copy(struct iovec **iov, unsigned *n_iov, uint8_t *buf, size_t len, bool out)
@@ -168,8 +187,7 @@ static int write_data(struct disk_file_lane *l, struct disk_request *r)
 	int ret;
 
 	if (file->overlay) {
-		ret = transfer(file, disk_overlay_fd(file->overlay), true, &r->iov, &r->n_iov,
-			       offset, len);
+		ret = transfer_all(file, disk_overlay_fd(file->overlay), r);
 		if (!ret)
 			disk_overlay_mark(file->overlay, offset, len);
 		return ret;
@@ -177,7 +195,7 @@ static int write_data(struct disk_file_lane *l, struct disk_request *r)
 	if (file->direct && !aligned(file, r))
 		ret = transfer_bounced(l, r, true);
 	else
-		ret = transfer(file, file->fd, true, &r->iov, &r->n_iov, offset, len);
+		ret = transfer_all(file, file->fd, r);
 	return !ret && r->durable ? flush(file) : ret;
 }
 
@@ -247,7 +265,7 @@ static int serve(struct disk_file_lane *l, struct disk_request *r)
 			return read_overlaid(file, r);
 		if (file->direct && !aligned(file, r))
 			return transfer_bounced(l, r, false);
-		return transfer(file, file->fd, false, &r->iov, &r->n_iov, r->offset, r->len);
+		return transfer_all(file, file->fd, r);
 	case DISK_WRITE:
 		return write_data(l, r);
 	case DISK_FLUSH:

@@ -366,7 +366,7 @@ static int connect_all(struct nbd_disk *d, const struct disk_config *config, str
 	complaint = disk_qemu_complaint(d->qemu);
 	if (strstr(complaint, "Failed to get") && strstr(complaint, "lock"))
 		return disk_in_use(config, err);
-	return err_set(err, EIO, STATUS_OSERR, "qemu-nbd can't serve disk '%s': %s", config->path,
+	return err_set(err, EIO, STATUS_CONFIG, "qemu-nbd can't serve disk '%s': %s", config->path,
 		       complaint);
 }
 

@@ -159,7 +159,7 @@ struct files {
 };
 
 static void check_file(const struct files *files, struct mark mark, const char *subject,
-		       const char *path, bool written)
+		       const char *path, bool folder, bool written)
 {
 	char size[24], word[SHELL_QUOTE_MAX];
 	struct stat st;
@@ -177,6 +177,10 @@ static void check_file(const struct files *files, struct mark mark, const char *
 			    "no permission to %s '%s'", written ? "read and write" : "read", path);
 		finding_command(files->findings, "sudo setfacl -m \"u:$USER:%s\" %s",
 				written ? "rw" : "r", shell_quote(path, word, sizeof(word)));
+	} else if (folder) {
+		finding_add(files->findings, S_ISDIR(st.st_mode) ? FINDING_OK : FINDING_MISSING,
+			    mark, subject,
+			    S_ISDIR(st.st_mode) ? "'%s', a folder" : "'%s' is no folder", path);
 	} else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
 		finding_add(files->findings, FINDING_MISSING, mark, subject,
 			    "'%s' is neither a file nor a disk", path);
@@ -226,7 +230,7 @@ static int on_option(void *arg, const struct config_choice *choice, const struct
 		return 0;
 	}
 	check_file(files, node->mark.line ? node->mark : file_mark(files->plan), subject,
-		   *(char *const *)member,
+		   *(char *const *)member, option->folder,
 		   choice && option->disk && config_disk_written(choice, option->disk));
 	return 0;
 }

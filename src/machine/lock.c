@@ -74,7 +74,7 @@ static int add_file(void *arg, const struct config_choice *choice, const struct 
 	int fd;
 
 	(void)choice;
-	if (option->kind != OPTION_PATH || option->made)
+	if (option->kind != OPTION_PATH || option->made || option->folder)
 		return 0;
 	file.path = *(char *const *)member;
 	for (size_t i = 0; i < files->n; i++) {

@@ -1,5 +1,5 @@
-/* checks.c: what option rows promise about the whole VM: no MAC address or interface twice, and
- * disk images that are there and don't get in each other's way. */
+/* checks.c: what option rows promise about the whole VM: no MAC address, interface or tag twice,
+ * folders that are there, and disk images that are, too, and don't get in each other's way. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,7 +12,7 @@
 
 #include "planner.h"
 
-/* A MAC address, an interface of the host, or a disk image of some device. */
+/* A MAC address, an interface of the host, a tag, or a disk image of some device. */
 struct thing {
 	const struct node *node;
 	const char *owner; /* "virtio-net" */
@@ -104,6 +104,33 @@ static void check_sectors(struct planner *p, const struct config_choice *choice,
 		  shell_quote(node->canon, word, sizeof(word)));
 }
 
+/* Whether the file is of the format that is given: false after an error. One that the user calls
+ * raw may still hold anything: the guest alone looks at it. */
+static bool check_format(struct planner *p, const struct config_choice *choice,
+			 const struct node *node, const struct option_disk *disk)
+{
+	const struct node *option = node_get(choice->node, disk->format);
+	const char *magic = disk->magic[plan_option(choice, disk->format)];
+	char head[8] = { 0 }, word[SHELL_QUOTE_MAX];
+	int fd;
+
+	if (!magic)
+		return true;
+	fd = open(node->canon, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return true; /* the device finds out */
+	if (pread(fd, head, sizeof(head) - 1, 0) >= 0 && !strncmp(head, magic, strlen(magic))) {
+		close(fd);
+		return true;
+	}
+	close(fd);
+	diag_error(p->diags, node->mark, "disk '%s' is no %s image", node->canon, option->text);
+	diag_note(p->diags, option->mark, "the format is given here");
+	diag_help(p->diags, "`qemu-img info %s` tells what it is; a raw image needs no 'format'",
+		  shell_quote(node->canon, word, sizeof(word)));
+	return false;
+}
+
 static int add_disk(struct things *things, const struct config_choice *choice,
 		    const struct option *option, const struct node *node)
 {
@@ -130,6 +157,8 @@ static int add_disk(struct things *things, const struct config_choice *choice,
 	}
 	if (!plan_check_access(p, node->mark, "disk", path, thing.written))
 		return 0;
+	if (S_ISREG(st.st_mode) && disk->magic && !check_format(p, choice, node, disk))
+		return 0;
 	if (S_ISREG(st.st_mode) && disk->sector &&
 	    !(disk->format && plan_option(choice, disk->format)))
 		check_sectors(p, choice, node, disk->sector, (uint64_t)st.st_size);
@@ -137,6 +166,23 @@ static int add_disk(struct things *things, const struct config_choice *choice,
 	thing.dev = S_ISBLK(st.st_mode) ? 0 : st.st_dev;
 	thing.ino = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_ino;
 	return add(things, &thing);
+}
+
+/* ---- Folders --------------------------------------------------------------------------------- */
+
+static void check_folder(struct planner *p, const struct node *node)
+{
+	const char *path = node->canon;
+	struct stat st;
+
+	if (!plan_check_stat(p, node->mark, "folder", path, &st))
+		return;
+	if (S_ISDIR(st.st_mode)) {
+		plan_check_access(p, node->mark, "folder", path, false);
+		return;
+	}
+	diag_error(p->diags, node->mark, "'%s' is no folder", path);
+	diag_help(p->diags, "name the folder that it lies in: all of that is shared");
 }
 
 /* ---- Twice the same -------------------------------------------------------------------------- */
@@ -152,12 +198,16 @@ static int collect(void *arg, const struct config_choice *choice, const struct o
 		return 0;
 	if (option->kind == OPTION_PATH && option->disk)
 		return add_disk(things, choice, option, node);
+	if (option->kind == OPTION_PATH && option->folder)
+		check_folder(things->p, node);
 	if (option->kind != OPTION_STRING ||
-	    (option->text != TEXT_MAC && option->text != TEXT_IFNAME))
+	    (option->text != TEXT_MAC && option->text != TEXT_IFNAME && !option->unique))
 		return 0;
 	thing.owner = choice->type->name;
 	thing.name = node->canon;
-	thing.what = option->text == TEXT_MAC ? "MAC address" : "interface";
+	thing.what = option->text == TEXT_MAC	   ? "MAC address"
+		     : option->text == TEXT_IFNAME ? "interface"
+						   : option->key;
 	return add(things, &thing);
 }
 
@@ -166,7 +216,7 @@ static int compare(const struct thing *x, const struct thing *y)
 	if (!x->name != !y->name)
 		return x->name ? 1 : -1;
 	if (x->name)
-		return strcmp(x->name, y->name);
+		return strcmp(x->what, y->what) ?: strcmp(x->name, y->name);
 	if (x->dev != y->dev)
 		return x->dev < y->dev ? -1 : 1;
 	return (x->ino > y->ino) - (x->ino < y->ino);

@@ -29,7 +29,7 @@ static void fill_config(struct blk *b, const struct blk_config *options)
 	uint32_t block = disk_block(b->disk), sector = (uint32_t)options->sector;
 
 	bytes_put64(b->config, disk_size(b->disk) / BLK_SECTOR);
-	bytes_put32(b->config + 12, 256 - 2); /* seg_max: the queue's size, less two */
+	bytes_put32(b->config + 12, BLK_QUEUE - 2); /* seg_max: less header and status */
 	bytes_put32(b->config + 20, sector);
 	b->config[24] = (uint8_t)__builtin_ctz(block / sector);	 /* physical_block_exp */
 	bytes_put16(b->config + 26, (uint16_t)(block / sector)); /* min_io_size */
@@ -87,7 +87,7 @@ static int blk_create(struct virtio *v, struct err *err)
 	v->state = b;
 	v->features = features(b);
 	v->n_queues = options->queues;
-	v->queue_size = 256;
+	v->queue_size = BLK_QUEUE;
 	v->config = b->config;
 	v->config_len = sizeof(b->config);
 	return 0;
@@ -250,10 +250,14 @@ static const char *const cache_words[] = {
 	NULL,
 };
 
+/* QEMU, docs/interop/qcow2.txt, "Header". */
+static const char *const format_magic[] = { [DISK_RAW] = NULL, [DISK_QCOW2] = "QFI\xfb" };
+
 static const struct option_disk image = {
 	.unwritten_if = { "read_only", "ephemeral" },
 	.sector = "sector",
 	.format = "format",
+	.magic = format_magic,
 };
 
 static const struct option options_rows[] = {

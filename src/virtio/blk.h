@@ -40,6 +40,10 @@
  * for long. Linux asks for a few MiB, U-Boot for a whole file. */
 #define BLK_TRANSFER_MAX (1U << 30)
 
+/* The most requests in a queue, and so the most buffers of one: Linux's longest, 1280 KiB in single
+ * pages, stay in one piece. */
+#define BLK_QUEUE 512U
+
 /* How many requests of a queue are under way at once; the others wait in the ring. */
 #define BLK_DEPTH 64U
 

@@ -73,6 +73,18 @@ static void on_event(void *arg, uint32_t events)
 		console_line_resume(&console->lines[i]);
 }
 
+/* The driver of several ports expects a message instead: VIRTIO 5.3.6.2. */
+static void on_resize(void *arg, uint32_t events)
+{
+	struct virtio_console *console = arg;
+
+	(void)events;
+	if (virtio_has(console->v, CONSOLE_F_MULTIPORT))
+		console_control_resize(&console->lines[0]);
+	else
+		virtio_config_changed(console->v);
+}
+
 /* ---- Config -------------------------------------------------------------------------------- */
 
 static void config_read(struct virtio *v)
@@ -178,6 +190,9 @@ static int start(struct virtio *v)
 	if (!ret)
 		ret = virtio_worker_watch(console->worker, console->event, EPOLLIN, on_event,
 					  console);
+	if (!ret && virtio_has(v, CONSOLE_F_SIZE) && terminal_size_event() >= 0)
+		ret = virtio_worker_watch(console->worker, terminal_size_event(), EPOLLIN | EPOLLET,
+					  on_resize, console);
 	if (!ret) {
 		listen_to_input(console);
 		happened(console); /* what came before */

@@ -70,6 +70,9 @@ void console_control_fill(struct virtio_queue *q);
 /* Tells the guest whether somebody is at the host's end, if that changed. */
 void console_control_presence(struct console_line *line);
 
+/* Tells the guest the size of the host's terminal, which has changed. */
+void console_control_resize(struct console_line *line);
+
 /* ---- console.c ----------------------------------------------------------------------------- */
 
 struct console_line *console_line_of(struct virtio_queue *q);

@@ -30,7 +30,7 @@ enum { MESSAGE = 8, MESSAGE_MAX = MESSAGE + 64 };
 
 static size_t make_message(struct console_line *line, unsigned event, uint8_t *buf)
 {
-	const uint8_t *config = line->console->config;
+	uint16_t cols = 0, rows = 0;
 	size_t len = MESSAGE;
 
 	bytes_put32(buf, line->id);
@@ -45,8 +45,9 @@ static size_t make_message(struct console_line *line, unsigned event, uint8_t *b
 	} else if (event == RESIZE) {
 		/* Rows first: VIRTIO 1.2 has it the other way round, Linux and what came later
 		 * don't. */
-		memcpy(buf + MESSAGE, config + 2, 2);
-		memcpy(buf + MESSAGE + 2, config, 2);
+		console_size(line->console->v->dev->host->console, &cols, &rows);
+		bytes_put16(buf + MESSAGE, rows);
+		bytes_put16(buf + MESSAGE + 2, cols);
 		len += 4;
 	}
 	return len;
@@ -105,6 +106,14 @@ void console_control_presence(struct console_line *line)
 	    line->told == console_line_there(line))
 		return;
 	add_pending(line, PORT_OPEN);
+	tell(line->console);
+}
+
+void console_control_resize(struct console_line *line)
+{
+	if (!line->ready)
+		return; /* it is told when it is */
+	add_pending(line, RESIZE);
 	tell(line->console);
 }
 

@@ -153,10 +153,11 @@ static const char *const sandbox_words[] = {
 
 static const struct option options[] = {
 	VIRTIO_OPTIONS(struct fs_options),
-	OPTION(struct fs_options, path, OPTION_PATH, .required = true, .made = true,
+	OPTION(struct fs_options, path, OPTION_PATH, .required = true, .folder = true,
 	       .sample = "shared", .doc = "The folder of the host"),
 	OPTION(struct fs_options, tag, OPTION_STRING, .required = true, .min = 1, .max = FS_TAG,
-	       .sample = "share", .doc = "Its name in the guest: `mount -t virtiofs TAG /mnt`"),
+	       .unique = true, .sample = "share",
+	       .doc = "Its name in the guest: `mount -t virtiofs TAG /mnt`"),
 	OPTION(struct fs_options, read_only, OPTION_BOOL, .def = "false",
 	       .doc = "The guest can't change what is in it"),
 	OPTION(struct fs_options, sandbox, OPTION_ENUM, .words = sandbox_words, .def = "namespace",

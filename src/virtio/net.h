@@ -60,6 +60,7 @@ enum {
 	NET_BURST = 256,	/* frames one way before the other gets its turn */
 	NET_FLUSH = 64,		/* frames before the driver hears of them */
 	NET_SHORTEST = 14,	/* an Ethernet header */
+	NET_SINGLE = 2048,	/* the longest that is not taken for one of many */
 	NET_LONGEST = 66 << 10, /* 64 KiB of payload, headers */
 };
 

@@ -16,6 +16,8 @@
 struct tap_pair {
 	int fd;
 	bool blocked;	 /* no frame goes out until ready is called */
+	bool starved;	 /* no frame comes in until the driver has more buffers */
+	unsigned stream; /* short frames until we no longer take this for a stream of data */
 	bool lost;	 /* the interface is gone */
 	size_t expected; /* length of the next frame, by those before */
 	size_t len;	 /* of a frame that was read and waits for buffers; 0: none */
@@ -34,6 +36,20 @@ static int watch(struct net_pair *pair)
 
 	return virtio_worker_watch(pair->worker, t->fd,
 				   EPOLLIN | EPOLLET | (t->blocked ? EPOLLOUT : 0U), ready, pair);
+}
+
+/* Frames longer than Ethernet's are pieces of streams. Who sends or receives one of these shall go
+ * on rather than be interrupted for each frame; then many are moved at once. Answers to single
+ * short frames are waited for. */
+static void note_length(struct net_pair *pair, size_t len)
+{
+	struct tap_pair *t = pair->mover;
+
+	if (len > NET_SINGLE)
+		t->stream = NET_FLUSH;
+	else if (t->stream)
+		t->stream--;
+	virtio_worker_batch(pair->worker, t->stream);
 }
 
 /* ---- To the driver ------------------------------------------------------------------------- */
@@ -67,6 +83,7 @@ static bool read_frame(struct net_pair *pair)
 		return false;
 	}
 	t->len = (size_t)n;
+	note_length(pair, t->len);
 	t->direct = rx->room < t->len ? rx->room : t->len;
 	/* Up at once, down slowly: frames of a stream are long, with short ones in between. */
 	if (t->len > t->expected)
@@ -94,10 +111,11 @@ static enum moved move_frame(struct net_pair *pair)
 	return MOVED;
 }
 
-/* Without room for more it leaves the tap alone: the driver's next kick comes here, too. */
-static void receive(struct virtio_queue *q)
+/* Without room for more it leaves the tap alone until the driver's next kick. */
+static void receive(struct net_pair *pair)
 {
-	struct net_pair *pair = net_pair_of(q);
+	struct tap_pair *t = pair->mover;
+	struct virtio_queue *q = pair->rx;
 	enum moved moved;
 	unsigned n = 0;
 
@@ -108,8 +126,19 @@ static void receive(struct virtio_queue *q)
 		}
 		virtio_queue_flush(q);
 	} while (moved == NO_ROOM && !virtio_queue_idle(q));
+	t->starved = moved == NO_ROOM;
 	if (moved == MOVED)
 		watch(pair);
+}
+
+/* A kick, of whichever queue. */
+static void refilled(struct virtio_queue *q)
+{
+	struct net_pair *pair = net_pair_of(q);
+	struct tap_pair *t = pair->mover;
+
+	if (t->starved)
+		receive(pair);
 }
 
 /* ---- From the driver ------------------------------------------------------------------------ */
@@ -123,6 +152,7 @@ static bool send_frame(struct net_pair *pair)
 		net_drop(pair);
 		return true;
 	}
+	note_length(pair, t->chain.out_len);
 	do
 		n = writev(t->fd, t->iov, (int)t->chain.n_out);
 	while (n < 0 && errno == EINTR);
@@ -165,7 +195,7 @@ static void ready(void *arg, uint32_t events)
 	struct tap_pair *t = pair->mover;
 
 	if (events & ~(uint32_t)EPOLLOUT)
-		receive(pair->rx);
+		receive(pair);
 	if (t->blocked && events & ~(uint32_t)EPOLLIN) {
 		t->blocked = false;
 		watch(pair);
@@ -207,10 +237,12 @@ static int start(struct net_pair *pair)
 		t->chain = (struct virtio_chain){ .iov = t->iov, .cap = NET_CHAIN };
 	}
 	t->blocked = false;
+	t->starved = true; /* there may be frames already */
+	t->stream = 0;
 	t->expected = 1;
 	t->len = 0;
 	drain(t);
-	ret = virtio_worker_queue(pair->worker, pair->rx, receive);
+	ret = virtio_worker_queue(pair->worker, pair->rx, refilled);
 	if (!ret)
 		ret = virtio_worker_queue(pair->worker, pair->tx, transmit);
 	return ret ? ret : watch(pair);

@@ -1,6 +1,7 @@
 /* worker.c: threads that serve queues and descriptors, by epoll(7). */
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,9 @@ struct virtio_worker {
 	pthread_t thread;
 	bool running;
 	bool stop;
-	int epoll, kick; /* an eventfd that all the queues share, and the end */
+	int kick;	   /* an eventfd that all the queues share, and the end */
+	int epoll;	   /* of the kick and the watches; -1 while there was none of these */
+	bool plain, batch; /* its policy, sched(7): nobody chose another; and what we chose */
 	struct served *queues;
 	struct watch *watches;
 	bool swept; /* false: one was taken away */
@@ -44,18 +47,33 @@ static int add(struct virtio_worker *w, int fd, uint32_t events, void *ptr)
 	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
+/* A kick costs less while no epoll waits for it. */
+static int need_epoll(struct virtio_worker *w)
+{
+	int ret;
+
+	if (w->epoll >= 0)
+		return 0;
+	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	ret = w->epoll < 0 ? -errno : add(w, w->kick, EPOLLIN, &w->kick);
+	if (ret && w->epoll >= 0) {
+		close(w->epoll);
+		w->epoll = -1;
+	}
+	return ret;
+}
+
 struct virtio_worker *virtio_worker_new(struct virtio *v)
 {
 	struct virtio_worker *w = malloc(sizeof(*w));
 
 	if (!w)
 		return NULL;
-	*w = (struct virtio_worker){ .v = v, .swept = true };
-	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	*w = (struct virtio_worker){ .v = v, .epoll = -1, .swept = true };
 	w->kick = eventfd(0, EFD_CLOEXEC);
-	if (w->epoll >= 0 && w->kick >= 0 && !add(w, w->kick, EPOLLIN, &w->kick))
+	if (w->kick >= 0)
 		return w;
-	virtio_worker_free(w);
+	free(w);
 	return NULL;
 }
 
@@ -100,6 +118,9 @@ int virtio_worker_watch(struct virtio_worker *w, int fd, uint32_t events, virtio
 		watch->arg = arg;
 		return epoll_ctl(w->epoll, EPOLL_CTL_MOD, fd, &event) ? -errno : 0;
 	}
+	ret = need_epoll(w);
+	if (ret)
+		return ret;
 	watch = malloc(sizeof(*watch));
 	if (!watch)
 		return -ENOMEM;
@@ -125,6 +146,15 @@ static void sweep(struct virtio_worker *w)
 		free(watch);
 	}
 	w->swept = true;
+}
+
+/* sched(7): a thread of SCHED_BATCH that is woken lets the one that runs go on. It needs no rights,
+ * and that it worked is of no importance. */
+void virtio_worker_batch(struct virtio_worker *w, bool on)
+{
+	if (w->plain && w->batch != on)
+		sched_setscheduler(0, on ? SCHED_BATCH : SCHED_OTHER, &(struct sched_param){ 0 });
+	w->batch = on;
 }
 
 /* A kick doesn't say for which queue it is. */
@@ -159,6 +189,7 @@ static void *worker(void *arg)
 	struct epoll_event events[16];
 
 	name_thread(w->v);
+	w->plain = sched_getscheduler(0) == SCHED_OTHER;
 	serve(w);
 	for (;;) {
 		int n;
@@ -224,8 +255,7 @@ void virtio_worker_free(struct virtio_worker *w)
 		next = watch->next;
 		free(watch);
 	}
-	if (w->kick >= 0)
-		close(w->kick);
+	close(w->kick);
 	if (w->epoll >= 0)
 		close(w->epoll);
 	free(w);

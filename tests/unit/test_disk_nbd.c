@@ -251,6 +251,7 @@ static void what_is_no_qcow2_is_refused_with_the_reason(void **state)
 		skip();
 	config.path = IMAGE;
 	assert_true(disk_open(&config, &disk, &err) < 0);
+	assert_int_equal(err.status, STATUS_CONFIG);
 	assert_non_null(strstr(err.text, "qemu-nbd can't serve disk '" IMAGE "': "));
 	assert_non_null(strstr(err.text, "qcow2"));
 }

@@ -226,6 +226,21 @@ static void each_file_is_looked_at_where_it_is_named(void **state)
 	drop(&m);
 }
 
+static void a_shared_folder_must_be_one(void **state)
+{
+	struct made m = make("arch: x86_64\n"
+			     "boot: {raw: {file: guest.bin}}\n"
+			     "devices:\n"
+			     "  - virtio-fs: {path: ., tag: a}\n"
+			     "  - virtio-fs: {path: guest.bin, tag: b}\n");
+
+	(void)state;
+	machine_doctor_vm(m.plan, &m.findings);
+	assert_int_equal(about(&m, 4, "', a folder")->state, FINDING_OK);
+	assert_int_equal(about(&m, 5, "'guest.bin' is no folder")->state, FINDING_MISSING);
+	drop(&m);
+}
+
 static void a_guest_for_another_arch_finds_no_code_here(void **state)
 {
 	struct made m = make("backend: hvf\narch: x86_64\nboot: {raw: {file: guest.bin}}\n");
@@ -240,10 +255,11 @@ static void a_guest_for_another_arch_finds_no_code_here(void **state)
 
 /* ---- The host -------------------------------------------------------------------------------- */
 
-static void the_host_is_examined_from_memory_to_tun(void **state)
+static void the_host_is_examined_from_memory_to_programs(void **state)
 {
-	static const char *const subjects[] = { "memory", "huge pages", "locked memory",
-						"/dev/net/tun" };
+	static const char *const subjects[] = { "memory",	"huge pages", "locked memory",
+						"/dev/net/tun", "passt",      "qemu-nbd",
+						"virtiofsd" };
 	struct made m = { 0 };
 
 	(void)state;
@@ -253,6 +269,25 @@ static void the_host_is_examined_from_memory_to_tun(void **state)
 		assert_true(find(&m, subjects[i])->text[0]);
 	for (size_t i = 0; i < m.findings.n; i++)
 		assert_null(m.findings.list[i].mark.source);
+	findings_free(&m.findings);
+}
+
+static void a_program_is_found_in_the_path(void **state)
+{
+	char *path = strdup(getenv("PATH"));
+	struct made m = { 0 };
+
+	(void)state;
+	assert_non_null(path);
+	put("passt", 0, 0755);
+	setenv("PATH", "/none::.", 1);
+	machine_doctor_host(&m.findings);
+	setenv("PATH", path, 1);
+	unlink("passt");
+	free(path);
+	assert_int_equal(find(&m, "passt")->state, FINDING_OK);
+	assert_int_equal(find(&m, "qemu-nbd")->state, FINDING_ABSENT);
+	assert_non_null(strstr(find(&m, "qemu-nbd")->text, "qemu-utils"));
 	findings_free(&m.findings);
 }
 
@@ -387,8 +422,10 @@ int main(void)
 		cmocka_unit_test(more_ram_than_the_host_can_ever_have_is_missing),
 		cmocka_unit_test(run_refuses_what_is_missing_with_69),
 		cmocka_unit_test(each_file_is_looked_at_where_it_is_named),
+		cmocka_unit_test(a_shared_folder_must_be_one),
 		cmocka_unit_test(a_guest_for_another_arch_finds_no_code_here),
-		cmocka_unit_test(the_host_is_examined_from_memory_to_tun),
+		cmocka_unit_test(the_host_is_examined_from_memory_to_programs),
+		cmocka_unit_test(a_program_is_found_in_the_path),
 		cmocka_unit_test(every_backend_of_this_build_is_probed),
 		cmocka_unit_test(the_doctor_ends_with_69_and_marks_what_is_missing),
 		cmocka_unit_test(a_config_that_is_wrong_in_itself_ends_the_doctor_with_65),

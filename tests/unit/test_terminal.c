@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -257,6 +258,37 @@ static void shell_twice(void)
 	shell_plain(job_twice, true);
 }
 
+static void job_resized(void)
+{
+	int fd = terminal_size_event();
+	struct pollfd event = { .fd = fd, .events = POLLIN };
+	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	uint64_t times;
+
+	CHECK(fd >= 0);
+	CHECK(poll(&event, 1, 0) == 0);
+	CHECK(!ioctl(tty, TIOCSWINSZ, &size));
+	while (poll(&event, 1, 10000) != 1)
+		CHECK(errno == EINTR); /* the signal itself */
+	CHECK(read(fd, &times, sizeof(times)) == sizeof(times) && times == 1);
+	size.ws_row = 50;
+	CHECK(!ioctl(tty, TIOCSWINSZ, &size));
+	while (poll(&event, 1, 10000) != 1)
+		CHECK(errno == EINTR);
+}
+
+static void job_resized_itself(void)
+{
+	signal(SIGWINCH, own_handler);
+	CHECK(terminal_size_event() < 0);
+}
+
+static void shell_resized(void)
+{
+	shell_plain(job_resized, true);
+	shell_plain(job_resized_itself, true);
+}
+
 static void shell_background(void)
 {
 	shell_plain(job_background, false);
@@ -306,6 +338,12 @@ static void a_background_job_leaves_it_alone(void **state)
 	run_shell(shell_background);
 }
 
+static void a_new_size_is_an_event(void **state)
+{
+	(void)state;
+	run_shell(shell_resized);
+}
+
 static void what_is_no_terminal_is_refused(void **state)
 {
 	int fds[2];
@@ -328,6 +366,7 @@ int main(void)
 		cmocka_unit_test(stopping_restores_it_and_continuing_sets_it_again),
 		cmocka_unit_test(restore_works_once_and_raw_again_after_it),
 		cmocka_unit_test(a_background_job_leaves_it_alone),
+		cmocka_unit_test(a_new_size_is_an_event),
 		cmocka_unit_test(what_is_no_terminal_is_refused),
 	};
 

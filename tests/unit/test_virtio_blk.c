@@ -125,7 +125,7 @@ static void config_tells_size_and_sectors(void **state)
 	options.queues = 4;
 	again(ALL);
 	assert_int_equal(driver_read(&d, MMIO_CONFIG, 8), SIZE / 512);
-	assert_int_equal(driver_in(&d, MMIO_CONFIG + 12), 254);
+	assert_int_equal(driver_in(&d, MMIO_CONFIG + 12), 510);
 	assert_int_equal(driver_in(&d, MMIO_CONFIG + 20), 4096);
 	assert_int_equal(driver_read(&d, MMIO_CONFIG + 24, 1), 0);
 	assert_int_equal(driver_read(&d, MMIO_CONFIG + 34, 2), 4);

@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 static bool fake_sized;
+static uint16_t fake_rows;
+static int fake_resize; /* an eventfd */
 
 #include "unit/sockets.h"
 #include "unit/virtio_driver.h"
@@ -18,8 +21,13 @@ bool console_size(const struct console *console, uint16_t *cols, uint16_t *rows)
 {
 	(void)console;
 	*cols = 132;
-	*rows = 50;
+	*rows = fake_rows;
 	return fake_sized;
+}
+
+int terminal_size_event(void)
+{
+	return fake_resize;
 }
 
 enum { RX, TX, CONTROL_RX, CONTROL_TX, RX1, TX1 };
@@ -63,6 +71,9 @@ static int setup(void **state)
 	options = (struct options){ .input = true };
 	memset(lines, 0, sizeof(lines));
 	fake_sized = false;
+	fake_rows = 50;
+	fake_resize = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_true(fake_resize >= 0);
 	fake_console_reset();
 	return 0;
 }
@@ -70,6 +81,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	close(fake_resize);
 	unlink(path);
 	assert_int_equal(rmdir(dir), 0);
 	return 0;
@@ -215,6 +227,20 @@ static void a_terminal_tells_its_size(void **state)
 	assert_int_equal(driver_offered(&d) & 7, F_EMERG_WRITE | F_SIZE);
 	assert_int_equal(driver_read(&d, MMIO_CONFIG, 2), 132);
 	assert_int_equal(driver_read(&d, MMIO_CONFIG + 2, 2), 50);
+	driver_unplug(&d);
+}
+
+static void a_terminal_tells_its_new_size(void **state)
+{
+	(void)state;
+	fake_sized = true;
+	plug(0);
+	driver_start(&d, F_SIZE);
+	assert_int_equal(driver_read(&d, MMIO_CONFIG + 2, 2), 50);
+	fake_rows = 24;
+	eventfd_write(fake_resize, 1);
+	assert_int_equal(driver_wait_irq(&d), 2);
+	assert_int_equal(driver_read(&d, MMIO_CONFIG + 2, 2), 24);
 	driver_unplug(&d);
 }
 
@@ -389,6 +415,28 @@ static void the_window_is_told_rows_first(void **state)
 	driver_unplug(&d);
 }
 
+static void a_new_size_of_the_window_is_told(void **state)
+{
+	static const uint8_t before[] = { 50, 0, 132, 0 }, after[] = { 24, 0, 132, 0 };
+
+	(void)state;
+	fake_sized = true;
+	lines[0] = (struct line){ .name = "x", .to.file = "/dev/null" };
+	plug(1);
+	driver_start(&d, F_MULTIPORT | F_SIZE);
+	command(0, PORT_READY, 1);
+	expect_message(0, CONSOLE_PORT, 1, NULL, 0);
+	expect_message(0, RESIZE, 1, before, 4);
+	expect_message(0, PORT_OPEN, 1, NULL, 0);
+	fake_rows = 24;
+	eventfd_write(fake_resize, 1);
+	expect_message(0, RESIZE, 1, after, 4);
+	fake_rows = 50;
+	eventfd_write(fake_resize, 1); /* again, though nobody has read it */
+	expect_message(0, RESIZE, 1, before, 4);
+	driver_unplug(&d);
+}
+
 static void a_port_carries_bytes_both_ways_once_it_is_open(void **state)
 {
 	uint64_t gpa;
@@ -500,12 +548,14 @@ int main(void)
 		TEST(what_is_typed_comes_from_standard_input),
 		TEST(a_character_goes_out_before_the_driver_is_there),
 		TEST(a_terminal_tells_its_size),
+		TEST(a_terminal_tells_its_new_size),
 		TEST(a_socket_carries_the_console_both_ways),
 		TEST(input_waits_for_buffers_and_fills_them),
 		TEST(a_client_that_lags_holds_back_the_guest_and_gets_all),
 		TEST(a_reset_while_a_client_lags_is_quick),
 		TEST(ports_are_announced_with_their_names),
 		TEST(the_window_is_told_rows_first),
+		TEST(a_new_size_of_the_window_is_told),
 		TEST(a_port_carries_bytes_both_ways_once_it_is_open),
 		TEST(nonsense_on_the_control_queue_changes_nothing),
 		TEST(a_small_buffer_gets_a_part_of_a_message),

@@ -651,12 +651,13 @@ static void a_kick_calls_all_queues_of_the_worker(void **state)
 	(void)state;
 	did.workers = 1;
 	driver_start(&d, 0);
-	a_request_is_served(2);
-	a_request_is_served(2);
-	/* At the beginning, and at a kick at least: it doesn't say for which queue it is. */
+	/* At the beginning, and at a kick: it doesn't say for which queue it is. The call at the
+	 * beginning may find several requests. */
+	do
+		a_request_is_served(2);
+	while (served[2] < 2);
 	assert_true(served[0] >= 2);
 	assert_true(served[1] >= 2);
-	assert_true(served[2] >= 2);
 }
 
 /* A hostile driver makes the same requests available for ever. */
@@ -741,6 +742,20 @@ static void notes_where_it_runs(void *arg, uint32_t events)
 	drained(arg);
 	pthread_getname_np(pthread_self(), thread_name, sizeof(thread_name));
 	pthread_sigmask(SIG_BLOCK, NULL, &thread_signals);
+	eventfd_write(done, 1);
+}
+
+static int policies[3]; /* of a worker's thread: at first, told to wait for its turn, and not to */
+
+static void notes_its_policy(void *arg, uint32_t events)
+{
+	(void)events;
+	drained(arg);
+	policies[0] = sched_getscheduler(0);
+	virtio_worker_batch(w, true);
+	policies[1] = sched_getscheduler(0);
+	virtio_worker_batch(w, false);
+	policies[2] = sched_getscheduler(0);
 	eventfd_write(done, 1);
 }
 
@@ -839,6 +854,31 @@ static void a_worker_has_the_devices_name_and_no_signals(void **state)
 	assert_false(sigismember(&thread_signals, SIGTERM));
 }
 
+static void the_workers_policy_is(int given, int batch)
+{
+	assert_int_equal(sched_setscheduler(0, given, &(struct sched_param){ 0 }), 0);
+	eventfd_write(fds[0], 1);
+	assert_int_equal(virtio_worker_watch(w, fds[0], EPOLLIN, notes_its_policy, &fds[0]), 0);
+	assert_int_equal(virtio_worker_run(w), 0);
+	wait_done();
+	sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ 0 });
+	assert_int_equal(policies[0], given);
+	assert_int_equal(policies[1], batch);
+	assert_int_equal(policies[2], given);
+}
+
+static void a_worker_may_wait_for_its_turn(void **state)
+{
+	(void)state;
+	the_workers_policy_is(SCHED_OTHER, SCHED_BATCH);
+}
+
+static void the_users_policy_stays(void **state)
+{
+	(void)state;
+	the_workers_policy_is(SCHED_BATCH, SCHED_BATCH);
+}
+
 static void a_worker_may_end_before_it_runs(void **state)
 {
 	(void)state;
@@ -886,6 +926,8 @@ int main(void)
 		TEST_WORKER(a_watch_taken_away_is_not_called_any_more),
 		TEST_WORKER(a_watch_may_change),
 		TEST_WORKER(a_worker_has_the_devices_name_and_no_signals),
+		TEST_WORKER(a_worker_may_wait_for_its_turn),
+		TEST_WORKER(the_users_policy_stays),
 		TEST_WORKER(a_worker_may_end_before_it_runs),
 	};
 
