@@ -8,8 +8,9 @@
  * Order of calls: probe (any time), vm_create, mem_map (once per slot), platform_create; then on
  * the thread that will run it, each vCPU: vcpu_create; once all are created, vcpu_set_entry for the
  * boot processor; vcpu_run in a loop. When all have left their loops and nobody kicks any more, any
- * thread calls vcpu_destroy for each; at last vm_destroy. mem_map goes before platform_create: the
- * other order costs 5-7 ms on KVM. Unless a function says so, it is called by one thread at a time.
+ * thread calls vcpu_destroy for each; at last vm_destroy. RAM's mem_map goes before
+ * platform_create: the other order costs 5-7 ms on KVM. Unless a function says so, it is called by
+ * one thread at a time.
  */
 #ifndef VIBEVMM_BACKEND_H
 #define VIBEVMM_BACKEND_H
@@ -218,6 +219,10 @@ struct hv_backend {
 	/* host stays valid until vm_destroy. flags: MEMORY_READONLY of memory.h, as bit 0. */
 	int (*mem_map)(struct hv_vm *vm, uint64_t gpa, uint64_t size, void *host, unsigned flags,
 		       struct err *err);
+
+	/* Takes away what was mapped there, of that size. Both may also be called while vCPUs run,
+	 * by any thread. 0 or -errno. */
+	int (*mem_unmap)(struct hv_vm *vm, uint64_t gpa, uint64_t size);
 
 	/* Interrupt controller, timers: what hv_vm_config asked for. */
 	int (*platform_create)(struct hv_vm *vm, struct err *err);

@@ -46,6 +46,8 @@ enum option_text {
 	TEXT_IFNAME, /* the name of a network interface of the host */
 	TEXT_REGEX,  /* a POSIX extended regular expression */
 	TEXT_UUID,   /* 8-4-4-4-12 hexadecimal digits (RFC 4122, 3) */
+	TEXT_PCI,    /* a PCI function of the host, "0000:01:00.0": the planner refuses one that is
+		      * used twice. The value has its domain, and is in lower case */
 };
 
 /* An OPTION_PATH that is a disk image, for the planner: it is a regular file or a block device,

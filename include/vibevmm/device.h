@@ -26,6 +26,7 @@
 #include <vibevmm/wire.h>
 
 struct pci_bus; /* pci.h */
+struct vfio;	/* src/vfio */
 
 /* What the machine lends to its devices. One object for all; functions may be called from any
  * thread, with device locks held. Tests give their own. */
@@ -69,10 +70,16 @@ struct device_host {
 	int (*msi_irqfd)(struct device_host *host, int fd, uint64_t addr, uint32_t data,
 			 uint32_t who, bool on);
 
+	/* Puts these bytes of ours into guest memory at addr: accesses there reach no device any
+	 * more. on false: no longer; with the same arguments. All are multiples of the host's page.
+	 * 0, or -errno, and accesses come as ever. May take a millisecond. */
+	int (*map)(struct device_host *host, uint64_t addr, uint64_t size, void *bytes, bool on);
+
 	struct loop *loop;	 /* event loop, host.h */
 	struct console *console; /* the VM's standard input and output, host.h */
 	struct memory *memory;	 /* guest RAM, for devices that do DMA */
 	struct pci_bus *pci;	 /* pci.h; NULL: this VM has no PCI host bridge */
+	struct vfio *vfio;	 /* what devices of the host share here, who make and free it */
 	const char *vm_name;	 /* the config's */
 };
 

@@ -23,7 +23,7 @@ struct finding {
 	struct mark mark;  /* the line of the config that needs it; source NULL: the host itself */
 	char subject[48];  /* "/dev/kvm", "vcpus" */
 	char text[400];	   /* a sentence without a full stop */
-	char command[200]; /* that mends it; empty: none */
+	char command[256]; /* that mends it; empty: none */
 };
 
 struct findings {

@@ -70,8 +70,9 @@ struct pci_function {
 	struct pci_msix_vector *vectors; /* NULL: no MSI-X */
 	uint64_t *pending;
 	uint16_t n_vectors;
-	uint8_t msix_at, msix_bar;     /* its capability; the BAR with table and PBA, ... */
-	uint32_t msix_table, msix_pba; /* ... at these offsets */
+	uint8_t msix_at;	       /* its capability, ... */
+	uint8_t msix_bar, pba_bar;     /* ... the BARs with table and PBA, ... */
+	uint32_t msix_table, msix_pba; /* ... and where in them */
 	bool intx;		       /* asserted */
 
 	/* Guards what interrupts depend on, for those who send them on any thread: command, status,
@@ -96,13 +97,14 @@ void pci_function_init(struct pci_function *f, struct device *dev, const struct 
 void pci_bar_add(struct pci_function *f, unsigned bar, uint64_t addr, uint64_t size, bool wide,
 		 bool prefetchable);
 
-/* A capability of len bytes with its header (PCI 6.7); bytes behind the header are zero and
- * read-only. Its offset. */
+/* A capability of len bytes with its header (PCI 6.7), at f->next_capability; bytes behind the
+ * header are zero and read-only. Its offset. */
 uint8_t pci_capability_add(struct pci_function *f, uint8_t id, uint8_t len);
 
-/* MSI-X with n vectors; its table and PBA are at these offsets of a BAR, and accesses there don't
+/* MSI-X with n vectors; its table and PBA are at these offsets of BARs, and accesses there don't
  * reach the device (PCI 6.8.2). 0 or -ENOMEM. */
-int pci_msix_add(struct pci_function *f, uint16_t n, unsigned bar, uint32_t table, uint32_t pba);
+int pci_msix_add(struct pci_function *f, uint16_t n, unsigned bar, uint32_t table, unsigned pba_bar,
+		 uint32_t pba);
 
 /* Onto the device's bus, dev->host->pci, at the place of its claim in SPACE_PCI; and off it, if it
  * is on it, which also frees what pci_msix_add made. 0 or -errno with err. */

@@ -11,9 +11,11 @@
 
 #include <vibevmm/config.h>
 
-struct device; /* device.h */
-struct memory; /* memory.h */
-struct plan;   /* plan.h */
+struct device;	 /* device.h */
+struct findings; /* finding.h */
+struct memory;	 /* memory.h */
+struct plan;	 /* plan.h */
+struct plan_device;
 
 enum plan_space {
 	SPACE_MEM,   /* guest-physical addresses */
@@ -41,6 +43,7 @@ struct claim {
 	enum plan_space space;
 	unsigned arches;	/* where the claim exists; 0: everywhere the device does */
 	uint64_t size;		/* bytes, or 1 for lines; a power of two unless fixed by the user */
+	const char *sized_by;	/* OPTION_SIZE that has the size instead; .size is its default */
 	uint64_t align;		/* 0: size */
 	const char *fix;	/* option that fixes the place, or NULL */
 	const char *only_if;	/* the claim exists only if this option is given, ... */
@@ -94,10 +97,17 @@ struct device_row {
 	const struct claim *claims; /* ends with name NULL; may itself be NULL */
 	unsigned needs, wants;	    /* enum hv_cap bits: refuse without; use if there */
 	bool shares_memory;	    /* another process reads and writes guest memory for it */
+	bool pins_memory;	    /* guest memory must stay on the pages that it has, ... */
+	bool drops_memory;	    /* ... and with this device it doesn't */
 	const struct device_description *describe; /* NULL: only who knows of it finds it */
 
 	/* Rules across options. Pure; reports to diags at the marks of `node`. May be NULL. */
 	void (*check)(const void *options, const struct node *node, struct diags *diags);
+
+	/* Whether the host has what this device needs, for `doctor`: adds findings. NULL: it needs
+	 * nothing but what its options name. */
+	void (*examine)(const struct plan *plan, const struct plan_device *dev,
+			struct findings *findings);
 
 	/* device.h has the contract of the rest. */
 	int (*create)(struct device *dev, struct err *err);

@@ -71,6 +71,7 @@ static void json_claim(struct json *json, const struct device_row *row, const st
 	json_string(json, "name", c->name);
 	json_string(json, "space", spaces[c->space]);
 	json_uint(json, "size", c->size);
+	json_string(json, "sized_by", c->sized_by);
 	json_string(json, "set_by", c->fix);
 	json_string(json, "only_if", c->only_if);
 	json_string(json, "unless", c->unless);

@@ -97,7 +97,11 @@ void rows_print_claim(FILE *out, const struct config_type *type, const struct cl
 		fputs("function on the PCI bus", out);
 		break;
 	case SPACE_BAR:
-		fprintf(out, "PCI BAR of %s", config_size_text(claim->size, size, sizeof(size)));
+		if (claim->sized_by)
+			fprintf(out, "room for PCI BARs, as large as '%s' says", claim->sized_by);
+		else
+			fprintf(out, "PCI BAR of %s",
+				config_size_text(claim->size, size, sizeof(size)));
 		break;
 	case SPACE_INPUT:
 		fputs("the console's input", out);
@@ -171,6 +175,7 @@ static const char *made_up(const struct option *option, char *buf, size_t len)
 	case OPTION_STRING:
 		return option->text == TEXT_MAC	     ? "52:54:00:12:34:56"
 		       : option->text == TEXT_IFNAME ? "tap0"
+		       : option->text == TEXT_PCI    ? "0000:01:00.0"
 						     : option->key;
 	default:
 		snprintf(buf, len, "%" PRIu64, option->min);

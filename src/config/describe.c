@@ -109,6 +109,9 @@ static void add_text(struct words *w, const struct option *o)
 	case TEXT_UUID:
 		add(w, "UUID such as 8d3f9c52-0a1b-4c6e-9f57-2b8e6d4c1a70");
 		return;
+	case TEXT_PCI:
+		add(w, "PCI function such as 0000:01:00.0");
+		return;
 	}
 	if (o->min && o->max)
 		add(w, " of %llu to %llu bytes", (unsigned long long)o->min,

@@ -187,6 +187,39 @@ static bool check_uuid(struct config *config, const char *label, struct node *no
 	return true;
 }
 
+/* ---- PCI functions --------------------------------------------------------------------------- */
+
+/* As Linux names them, in lower case: one spelling for one function. */
+static bool check_pci(struct config *config, const char *label, struct node *node)
+{
+	unsigned domain = 0, bus, device, function;
+	char text[24] = "";
+	bool whole, good;
+
+	whole = sscanf(node->text, "%8x:%2x:%2x.%1x", &domain, &bus, &device, &function) == 4;
+	if (!whole)
+		domain = 0;
+	good = whole || sscanf(node->text, "%2x:%2x.%1x", &bus, &device, &function) == 3;
+	if (good)
+		snprintf(text, sizeof(text), "%04x:%02x:%02x.%x", domain, bus, device, function);
+	/* Widths, signs, and what comes behind. */
+	if (!good || strcasecmp(node->text, whole ? text : text + strlen("0000:")) != 0) {
+		diag_error(config->diags, node->mark, "'%s' for %s is no PCI function",
+			   config_shown(config, node->text), label);
+		diag_help(config->diags, "it is DOMAIN:BUS:DEVICE.FUNCTION, such as 0000:01:00.0; "
+					 "`lspci -D` lists those of this host");
+		return false;
+	}
+	if (device > 31 || function > 7) { /* PCI 3.0, 3.2.2.3.2 */
+		diag_error(config->diags, node->mark,
+			   "'%s' for %s: there are devices 00 to 1f and functions 0 to 7",
+			   config_shown(config, node->text), label);
+		return false;
+	}
+	node->canon = arena_printf(&config->arena, "%s", text);
+	return node->canon != NULL;
+}
+
 bool form_check(struct config *config, const struct config_type *type, const struct option *option,
 		struct node *node)
 {
@@ -201,6 +234,8 @@ bool form_check(struct config *config, const struct config_type *type, const str
 		return check_regex(config, label, node);
 	case TEXT_UUID:
 		return check_uuid(config, label, node);
+	case TEXT_PCI:
+		return check_pci(config, label, node);
 	case TEXT_ANY:
 		break;
 	}

@@ -10,6 +10,7 @@
 #define HEX	 "0x[0-9A-Fa-f]+(_[0-9A-Fa-f]+)*"
 #define NUMBER	 "(" HEX "|" DECIMAL ")"
 #define UUID	 "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+#define PCI	 "([0-9A-Fa-f]{4,8}:)?[0-9A-Fa-f]{2}:[01][0-9A-Fa-f][.][0-7]"
 #define MAC	 "[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}"
 #define VARIABLE SCHEMA_VARIABLE
 
@@ -93,6 +94,11 @@ static void text_limits(struct json *json, const struct option *o)
 	if (o->text == TEXT_UUID) {
 		json_string(json, "pattern", "^" UUID "$|" VARIABLE);
 		json_string(json, "patternErrorMessage", "Write a UUID, as `uuidgen` makes one");
+	}
+	if (o->text == TEXT_PCI) {
+		json_string(json, "pattern", "^" PCI "$|" VARIABLE);
+		json_string(json, "patternErrorMessage",
+			    "Write a PCI function as `lspci -D` does: 0000:01:00.0");
 	}
 	if (o->min)
 		json_uint(json, "minLength", o->min);

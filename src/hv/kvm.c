@@ -145,6 +145,7 @@ int kvm_vm_create(const struct hv_vm_config *config, struct hv_vm **vm, struct e
 	}
 	new->config = *config;
 	new->fd = -1;
+	pthread_mutex_init(&new->memory_lock, NULL);
 	pthread_mutex_init(&new->ring.lock, NULL);
 	pthread_mutex_init(&new->routes.lock, NULL);
 	new->vcpus = calloc(config->vcpus, sizeof(*new->vcpus));
@@ -197,6 +198,7 @@ void kvm_vm_destroy(struct hv_vm *vm)
 	kvm_routes_free(vm);
 	pthread_mutex_destroy(&vm->routes.lock);
 	pthread_mutex_destroy(&vm->ring.lock);
+	pthread_mutex_destroy(&vm->memory_lock);
 	if (vm->fd >= 0)
 		close(vm->fd);
 	free(vm->vcpus);
@@ -204,32 +206,82 @@ void kvm_vm_destroy(struct hv_vm *vm)
 	free(vm);
 }
 
-int kvm_mem_map(struct hv_vm *vm, uint64_t gpa, uint64_t size, void *host, unsigned flags,
-		struct err *err)
+static int set_slot(struct hv_vm *vm, uint32_t slot, uint64_t gpa, uint64_t size, void *host,
+		    unsigned flags)
 {
 	struct kvm_userspace_memory_region region = {
-		.slot = vm->n_slots,
+		.slot = slot,
 		.flags = flags & MEMORY_READONLY ? KVM_MEM_READONLY : 0,
 		.guest_phys_addr = gpa,
 		.memory_size = size,
 		.userspace_addr = (uintptr_t)host,
 	};
-	struct kvm_slot *slots = realloc(vm->slots, (vm->n_slots + 1) * sizeof(*slots));
 
+	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
+}
+
+/* The number of a slot that is free, or vm->n_slots with room for one more; UINT32_MAX: no memory.
+ */
+static uint32_t free_slot(struct hv_vm *vm)
+{
+	struct kvm_slot *slots;
+
+	for (uint32_t i = 0; i < vm->n_slots; i++) {
+		if (!vm->slots[i].size)
+			return i;
+	}
+	slots = realloc(vm->slots, (vm->n_slots + 1) * sizeof(*slots));
 	if (!slots)
-		return err_errno(err, ENOMEM, STATUS_OSERR, "VM");
+		return UINT32_MAX;
 	vm->slots = slots;
-	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
-		return err_errno(err, errno, STATUS_UNAVAILABLE,
+	return vm->n_slots;
+}
+
+int kvm_mem_map(struct hv_vm *vm, uint64_t gpa, uint64_t size, void *host, unsigned flags,
+		struct err *err)
+{
+	uint32_t slot;
+	int ret = -ENOMEM;
+
+	pthread_mutex_lock(&vm->memory_lock);
+	slot = free_slot(vm);
+	if (slot != UINT32_MAX)
+		ret = set_slot(vm, slot, gpa, size, host, flags);
+	if (!ret) {
+		vm->slots[slot] = (struct kvm_slot){ gpa, size, host };
+		vm->n_slots += slot == vm->n_slots;
+	}
+	pthread_mutex_unlock(&vm->memory_lock);
+	if (ret)
+		return err_errno(err, -ret, STATUS_UNAVAILABLE,
 				 "KVM refuses guest memory at %#llx-%#llx", (unsigned long long)gpa,
 				 (unsigned long long)(gpa + size - 1));
-	slots[vm->n_slots++] = (struct kvm_slot){ gpa, size, host };
 	return 0;
 }
 
-const uint8_t *kvm_memory_at(const struct hv_vm *vm, uint64_t gpa, size_t *len)
+/* Documentation/virt/kvm/api.rst 4.35: a slot is deleted by a size of 0. */
+int kvm_mem_unmap(struct hv_vm *vm, uint64_t gpa, uint64_t size)
 {
-	for (uint32_t i = 0; i < vm->n_slots; i++) {
+	int ret = -ENOENT;
+
+	pthread_mutex_lock(&vm->memory_lock);
+	for (uint32_t i = 0; i < vm->n_slots && ret == -ENOENT; i++) {
+		if (vm->slots[i].gpa != gpa || vm->slots[i].size != size)
+			continue;
+		ret = set_slot(vm, i, gpa, 0, NULL, 0);
+		if (!ret)
+			vm->slots[i].size = 0;
+	}
+	pthread_mutex_unlock(&vm->memory_lock);
+	return ret;
+}
+
+const uint8_t *kvm_memory_at(struct hv_vm *vm, uint64_t gpa, size_t *len)
+{
+	const uint8_t *found = NULL;
+
+	pthread_mutex_lock(&vm->memory_lock);
+	for (uint32_t i = 0; i < vm->n_slots && !found; i++) {
 		const struct kvm_slot *slot = &vm->slots[i];
 		uint64_t offset = gpa - slot->gpa;
 
@@ -237,9 +289,10 @@ const uint8_t *kvm_memory_at(const struct hv_vm *vm, uint64_t gpa, size_t *len)
 			continue;
 		if (*len > slot->size - offset)
 			*len = slot->size - offset;
-		return slot->host + offset;
+		found = slot->host + offset;
 	}
-	return NULL;
+	pthread_mutex_unlock(&vm->memory_lock);
+	return found;
 }
 
 /* ---- Events -------------------------------------------------------------------------------- */

@@ -15,15 +15,16 @@
 #include "text.h"
 
 struct kvm_slot {
-	uint64_t gpa, size;
+	uint64_t gpa, size; /* size 0: free */
 	uint8_t *host;
 };
 
 struct hv_vm {
 	int fd;
 	struct hv_vm_config config;
-	size_t run_size; /* of a vCPU's shared struct kvm_run */
-	struct kvm_slot *slots;
+	size_t run_size;	     /* of a vCPU's shared struct kvm_run */
+	pthread_mutex_t memory_lock; /* guards: */
+	struct kvm_slot *slots;	     /* by KVM's numbers */
 	uint32_t n_slots;
 	/* All vCPUs, made with the VM: the first allocation of a vCPU's thread would give it a heap
 	 * of its own, at 20 us each. */
@@ -63,6 +64,7 @@ int kvm_vm_create(const struct hv_vm_config *config, struct hv_vm **vm, struct e
 void kvm_vm_destroy(struct hv_vm *vm);
 int kvm_mem_map(struct hv_vm *vm, uint64_t gpa, uint64_t size, void *host, unsigned flags,
 		struct err *err);
+int kvm_mem_unmap(struct hv_vm *vm, uint64_t gpa, uint64_t size);
 int kvm_ioeventfd(struct hv_vm *vm, enum hv_space space, uint64_t addr, unsigned len,
 		  const uint64_t *match, int fd, bool on, struct err *err);
 int kvm_vcpu_create(struct hv_vm *vm, unsigned index, struct hv_vcpu **vcpu, struct err *err);
@@ -74,7 +76,7 @@ bool kvm_vcpu_waits(struct hv_vcpu *vcpu);
 struct text kvm_fault(struct hv_exit *exit);
 
 /* Host memory behind guest-physical gpa, with *len cut to what lies in one slot; NULL if none. */
-const uint8_t *kvm_memory_at(const struct hv_vm *vm, uint64_t gpa, size_t *len);
+const uint8_t *kvm_memory_at(struct hv_vm *vm, uint64_t gpa, size_t *len);
 
 /* "/dev/kvm"; tests point it elsewhere. */
 extern const char *kvm_device;

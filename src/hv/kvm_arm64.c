@@ -305,6 +305,7 @@ const struct hv_backend hv_kvm_arm64 = {
 	.vm_create = kvm_vm_create,
 	.vm_destroy = kvm_vm_destroy,
 	.mem_map = kvm_mem_map,
+	.mem_unmap = kvm_mem_unmap,
 	.platform_create = arm64_platform_create,
 	.irq_set = kvm_arm64_irq_set,
 	.msi_send = kvm_arm64_msi_send,

@@ -424,6 +424,7 @@ const struct hv_backend hv_kvm_x86_64 = {
 	.vm_create = kvm_vm_create,
 	.vm_destroy = kvm_vm_destroy,
 	.mem_map = kvm_mem_map,
+	.mem_unmap = kvm_mem_unmap,
 	.platform_create = x86_platform_create,
 	.irq_set = x86_irq_set,
 	.msi_send = x86_msi_send,

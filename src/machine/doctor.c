@@ -285,6 +285,10 @@ void machine_doctor_vm(const struct plan *plan, struct findings *findings)
 	check_backend(plan, findings);
 	doctor_memory(plan, findings);
 	config_each_option(plan->config, on_option, &files);
+	for (size_t i = 0; i < plan->n_devices; i++) {
+		if (plan->devices[i].row->examine)
+			plan->devices[i].row->examine(plan, &plan->devices[i], findings);
+	}
 	if (findings->n > before)
 		qsort(findings->list + before, findings->n - before, sizeof(*findings->list),
 		      by_line);

@@ -52,6 +52,16 @@ static int ioeventfd(struct device_host *host, uint64_t addr, unsigned len, cons
 	return m->backend->ioeventfd(m->vm, HV_MMIO, addr, len, match, fd, on, NULL);
 }
 
+static int map(struct device_host *host, uint64_t addr, uint64_t size, void *bytes, bool on)
+{
+	struct machine *m = machine_of(host);
+
+	if (!m->backend->mem_unmap)
+		return -ENOTSUP;
+	return on ? m->backend->mem_map(m->vm, addr, size, bytes, 0, NULL)
+		  : m->backend->mem_unmap(m->vm, addr, size);
+}
+
 /* ---- Ends ---------------------------------------------------------------------------------- */
 
 static void guest_exit(struct device_host *host, struct device *dev, uint64_t status)
@@ -139,6 +149,7 @@ void machine_host_init(struct machine *m)
 		.ioeventfd = ioeventfd,
 		.msi_send = msi_send,
 		.msi_irqfd = msi_irqfd,
+		.map = map,
 		.loop = m->loop,
 		.console = m->console,
 		.vm_name = m->plan->config->name,

@@ -36,14 +36,15 @@ static unsigned pending_size(unsigned vectors)
 	return (vectors + 63) / 64 * 8;
 }
 
-int pci_msix_add(struct pci_function *f, uint16_t n, unsigned bar, uint32_t table, uint32_t pba)
+int pci_msix_add(struct pci_function *f, uint16_t n, unsigned bar, uint32_t table, unsigned pba_bar,
+		 uint32_t pba)
 {
 	struct pci_msix_vector *vectors = calloc(n, sizeof(*vectors));
 	uint64_t *pending = calloc(1, pending_size(n));
 
-	assert(n && n <= VECTORS_MAX && bar < PCI_BARS && !(table & 7) && !(pba & 7));
-	assert(bytes_inside(table, table_size(n), 0, f->bars[bar].size));
-	assert(bytes_inside(pba, pending_size(n), 0, f->bars[bar].size));
+	assert(n && n <= VECTORS_MAX && !(table & 7) && !(pba & 7));
+	assert(bar < PCI_BARS && bytes_inside(table, table_size(n), 0, f->bars[bar].size));
+	assert(pba_bar < PCI_BARS && bytes_inside(pba, pending_size(n), 0, f->bars[pba_bar].size));
 	if (!vectors || !pending) {
 		free(vectors);
 		free(pending);
@@ -55,13 +56,14 @@ int pci_msix_add(struct pci_function *f, uint16_t n, unsigned bar, uint32_t tabl
 	f->pending = pending;
 	f->n_vectors = n;
 	f->msix_bar = (uint8_t)bar;
+	f->pba_bar = (uint8_t)pba_bar;
 	f->msix_table = table;
 	f->msix_pba = pba;
 	f->msix_at = pci_capability_add(f, CAPABILITY_ID, CAPABILITY_LEN);
 	bytes_put16(f->config + f->msix_at + CONTROL, (uint16_t)(n - 1));
 	bytes_put16(f->writable + f->msix_at + CONTROL, CONTROL_ENABLE | CONTROL_MASK);
 	bytes_put32(f->config + f->msix_at + TABLE, table | bar);
-	bytes_put32(f->config + f->msix_at + PBA, pba | bar);
+	bytes_put32(f->config + f->msix_at + PBA, pba | pba_bar);
 	return 0;
 }
 
@@ -167,11 +169,11 @@ static bool touches(uint64_t offset, unsigned size, uint64_t start, uint64_t len
 
 static enum part part_at(const struct pci_function *f, unsigned bar, uint64_t offset, unsigned size)
 {
-	if (!f->n_vectors || bar != f->msix_bar)
+	if (!f->n_vectors)
 		return PART_NONE;
-	if (touches(offset, size, f->msix_table, table_size(f->n_vectors)))
+	if (bar == f->msix_bar && touches(offset, size, f->msix_table, table_size(f->n_vectors)))
 		return PART_TABLE;
-	if (touches(offset, size, f->msix_pba, pending_size(f->n_vectors)))
+	if (bar == f->pba_bar && touches(offset, size, f->msix_pba, pending_size(f->n_vectors)))
 		return PART_PBA;
 	return PART_NONE;
 }

@@ -1,5 +1,6 @@
-/* checks.c: what option rows promise about the whole VM: no MAC address, interface or tag twice,
- * folders that are there, and disk images that are, too, and don't get in each other's way. */
+/* checks.c: what rows promise about the whole VM: no MAC address, interface, PCI function or tag
+ * twice, folders that are there, disk images that are, too, and don't get in each other's way, and
+ * memory that stays in place. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,7 +13,8 @@
 
 #include "planner.h"
 
-/* A MAC address, an interface of the host, a tag, or a disk image of some device. */
+/* A MAC address, an interface or a PCI function of the host, a tag, or a disk image of some device.
+ */
 struct thing {
 	const struct node *node;
 	const char *owner; /* "virtio-net" */
@@ -200,14 +202,25 @@ static int collect(void *arg, const struct config_choice *choice, const struct o
 		return add_disk(things, choice, option, node);
 	if (option->kind == OPTION_PATH && option->folder)
 		check_folder(things->p, node);
-	if (option->kind != OPTION_STRING ||
-	    (option->text != TEXT_MAC && option->text != TEXT_IFNAME && !option->unique))
+	if (option->kind != OPTION_STRING)
 		return 0;
+	switch (option->text) {
+	case TEXT_MAC:
+		thing.what = "MAC address";
+		break;
+	case TEXT_IFNAME:
+		thing.what = "interface";
+		break;
+	case TEXT_PCI:
+		thing.what = "PCI function";
+		break;
+	default:
+		if (!option->unique)
+			return 0;
+		thing.what = option->key;
+	}
 	thing.owner = choice->type->name;
 	thing.name = node->canon;
-	thing.what = option->text == TEXT_MAC	   ? "MAC address"
-		     : option->text == TEXT_IFNAME ? "interface"
-						   : option->key;
 	return add(things, &thing);
 }
 
@@ -248,6 +261,29 @@ static void report_twice(struct planner *p, const struct thing *first, const str
 	diag_help(p->diags, "give each its own copy, or let neither write it");
 }
 
+/* A device that reaches memory by itself keeps to the host's pages that were there when it came. */
+static void check_pins(struct planner *p)
+{
+	const struct plan_device *pins = NULL, *drops = NULL;
+
+	for (size_t i = 0; i < p->plan->n_devices; i++) {
+		const struct plan_device *dev = &p->plan->devices[i];
+
+		if (dev->row->pins_memory && !pins)
+			pins = dev;
+		if (dev->row->drops_memory && !drops)
+			drops = dev;
+	}
+	if (!pins || !drops)
+		return;
+	diag_error(p->diags, drops->choice->mark,
+		   "%s gives memory back to the host, and %s needs "
+		   "all of it to stay where it is",
+		   drops->label, pins->label);
+	diag_note(p->diags, pins->choice->mark, "%s is declared here", pins->label);
+	diag_help(p->diags, "remove one of them");
+}
+
 int plan_checks(struct planner *p)
 {
 	struct things things = { .p = p };
@@ -264,5 +300,6 @@ int plan_checks(struct planner *p)
 			report_twice(p, &things.list[first], again);
 	}
 	free(things.list);
+	check_pins(p);
 	return ret;
 }

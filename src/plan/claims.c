@@ -43,6 +43,19 @@ uint64_t plan_claim_align(const struct claim *claim)
 	return bytes_is_power_of_2(claim->size) ? claim->size : 1;
 }
 
+/* One that is no power of two was reported by the row's check, and is rounded up. */
+static uint64_t claim_size(const struct config_choice *choice, const struct claim *claim)
+{
+	uint64_t wanted, size = 1;
+
+	if (!claim->sized_by)
+		return claim->size;
+	wanted = plan_option(choice, claim->sized_by);
+	while (size < wanted)
+		size *= 2;
+	return size;
+}
+
 /* Where the user can mend the place of a claim. */
 static struct mark claim_mark(const struct config_choice *choice, const struct claim *claim)
 {
@@ -207,11 +220,12 @@ static int add_claim(struct planner *p, uint32_t device, const struct claim *cla
 	struct plan_device *dev = &p->plan->devices[device];
 	struct plan_claim placed = { .claim = claim,
 				     .index = (unsigned)(claim - dev->row->claims),
-				     .size = claim->size,
+				     .size = claim_size(dev->choice, claim),
 				     .connected = true };
 	bool fixed = claim->fix && node_get(dev->choice->node, claim->fix);
-	struct plan_request request = { claim->size, plan_claim_align(claim), claim->space, device,
-					dev->n_claims };
+	struct plan_request request = { placed.size,
+					claim->sized_by ? placed.size : plan_claim_align(claim),
+					claim->space, device, dev->n_claims };
 	uint64_t last;
 
 	assert(dev->n_claims < PLAN_MAX_CLAIMS);

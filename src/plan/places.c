@@ -88,6 +88,8 @@ static void report_no_pci(struct planner *p, const struct plan_request *request)
 			   "the PCI windows have no room of %s left for %s of %s",
 			   config_size_text(request->size, size, sizeof(size)), claim->name,
 			   dev->label);
+		if (claim->sized_by)
+			diag_help(p->diags, "`%s` makes it smaller", claim->sized_by);
 	}
 }
 

@@ -394,6 +394,7 @@ const struct device_row device_virtio_balloon = {
 		.size = sizeof(struct balloon_config),
 	},
 	.max = 1,
+	.drops_memory = true,
 	VIRTIO_ROW,
 	.create = device_create_balloon,
 };

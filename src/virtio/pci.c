@@ -435,7 +435,7 @@ static int attach(struct virtio *v, struct err *err)
 	pci_bar_add(&p->f, BAR, place->start, place->size, true, false);
 	add_caps(p);
 	reset(v);
-	ret = pci_msix_add(&p->f, (uint16_t)vectors, BAR, BAR_TABLE, BAR_PENDING);
+	ret = pci_msix_add(&p->f, (uint16_t)vectors, BAR, BAR_TABLE, BAR, BAR_PENDING);
 	if (ret)
 		err_set(err, ENOMEM, STATUS_OSERR, "%s: out of memory", v->dev->plan->label);
 	else

@@ -1,4 +1,6 @@
 /* test_backend.c: entry, memory, ports and windows of every backend, by guests of a dozen bytes. */
+#include <errno.h>
+
 #include "conformance/rig.h"
 
 /* ---- Entry --------------------------------------------------------------------------------- */
@@ -207,6 +209,36 @@ GUEST(rom, 64,
       "mov $0x20000, %ebx; mov 0x12(%rbx), %eax; mov %eax, 0xb000; movb $0x55, 0x12(%rbx);"
       "mov 0x12(%rbx), %eax; mov %eax, 0xb004; hlt");
 GUEST(past_rom, 64, "mov $0x20fff, %ebx; mov (%rbx), %al; mov 1(%rbx), %cl; hlt");
+
+/* Writes its number behind RAM, and tells the port after each. */
+GUEST(comes_and_goes, 64,
+      "mov $0x30000, %ebx; mov $1, %eax;"
+      "1: mov %eax, (%rbx); out %al, $0x10; inc %eax; cmp $7, %eax; jne 1b; hlt");
+
+static void memory_comes_and_goes_while_the_guest_runs(void **state)
+{
+	const uint64_t at = 0x30000, size = 0x4000;
+	struct err err = { 0 };
+	struct rig rig;
+	uint8_t *page;
+
+	rig_need(*state, HV_CAP_PIO);
+	rig_open(&rig, *state, 1, HV_IRQCHIP_NONE);
+	page = rig_alloc(size);
+	rig_enter(&rig, RIG_LONG, comes_and_goes);
+	for (unsigned n = 1; n < 7; n += 2) {
+		rig_expect_io(&rig, HV_EXIT_MMIO, true, at, 4, n);
+		rig_expect_io(&rig, HV_EXIT_PIO, true, 0x10, 1, n);
+		assert_int_equal(rig.hv->mem_map(rig.vm, at, size, page, 0, &err), 0);
+		rig_expect_io(&rig, HV_EXIT_PIO, true, 0x10, 1, n + 1);
+		assert_int_equal(bytes_get32(page), n + 1);
+		assert_int_equal(rig.hv->mem_unmap(rig.vm, at, size), 0);
+	}
+	rig_expect(&rig, HV_EXIT_HALT);
+	assert_int_equal(rig.hv->mem_unmap(rig.vm, at, size), -ENOENT);
+	rig_close(&rig);
+	munmap(page, size);
+}
 
 static void windows_are_written_in_1_2_4_and_8_bytes(void **state)
 {
@@ -428,6 +460,7 @@ int main(void)
 		RIG_TEST(windows_are_written_in_1_2_4_and_8_bytes),
 		RIG_TEST(windows_are_read_in_1_2_4_and_8_bytes),
 		RIG_TEST(ram_ends_at_its_last_byte),
+		RIG_TEST(memory_comes_and_goes_while_the_guest_runs),
 		RIG_TEST(an_access_across_the_end_of_ram_is_cut_there),
 		RIG_TEST(a_rom_is_read_in_place_and_its_writes_exit),
 		RIG_TEST(a_rom_ends_at_its_last_byte),

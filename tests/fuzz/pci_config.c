@@ -70,7 +70,7 @@ static void plug(unsigned i)
 	pci_bar_add(&t->f, 0, WINDOW + 0x8000 * i, 0x4000, true, false);
 	pci_bar_add(&t->f, 2, WINDOW + 0x100000 * (i + 1), 0x100000, false, true);
 	pci_bar_add(&t->f, 3, WINDOW + 0x4000 + 0x8000 * i, 16, false, false);
-	must(!pci_msix_add(&t->f, VECTORS, 0, 0x1000, 0x2000));
+	must(!pci_msix_add(&t->f, VECTORS, 0, 0x1000, 0, 0x2000));
 	must(!pci_attach(&t->f, &err));
 }
 

@@ -92,6 +92,7 @@ static void functions_are_all_there_or_none(void **state)
 		assert_int_equal(b->vm_create != NULL, here);
 		assert_int_equal(b->vm_destroy != NULL, here);
 		assert_int_equal(b->mem_map != NULL, here);
+		assert_int_equal(b->mem_unmap != NULL, here);
 		assert_int_equal(b->platform_create != NULL, here);
 		assert_int_equal(b->vcpu_create != NULL, here);
 		assert_int_equal(b->vcpu_destroy != NULL, here);

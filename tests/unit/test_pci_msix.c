@@ -74,7 +74,7 @@ static int setup(void **state)
 	pthread_mutex_init(&thing.dev.lock, NULL);
 	pci_function_init(&thing.f, &thing.dev, &ops, &identity);
 	pci_bar_add(&thing.f, 0, WINDOW, 0x4000, true, false);
-	assert_int_equal(pci_msix_add(&thing.f, VECTORS, 0, 0x1000, 0x1800), 0);
+	assert_int_equal(pci_msix_add(&thing.f, VECTORS, 0, 0x1000, 0, 0x1800), 0);
 	assert_int_equal(pci_attach(&thing.f, &err), 0);
 	cap = capability(DEVFN, CAP, 0);
 	assert_int_not_equal(cap, 0);

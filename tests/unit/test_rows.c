@@ -261,6 +261,15 @@ static void every_claim_fits_the_layouts_and_names_real_options(void **state)
 			if (c->when)
 				assert_int_equal(registry_option(&row->type, c->when)->kind,
 						 OPTION_ENUM);
+			if (c->sized_by) {
+				const struct option *o = registry_option(&row->type, c->sized_by);
+				uint64_t size;
+				const char *why;
+
+				assert_true(o && o->kind == OPTION_SIZE && o->def);
+				assert_int_equal(config_number(o->kind, o->def, &size, &why), 0);
+				assert_int_equal(size, c->size);
+			}
 			for (size_t k = 0; k < ARRAY_SIZE(named); k++) {
 				if (named[k])
 					assert_non_null(registry_option(&row->type, named[k]));
@@ -311,6 +320,7 @@ static const struct {
 	{ "virtio-net", "{listen: %s/net}" },
 	{ "virtio-vsock", "{cid: 3, socket: %s/vsock}" },
 	{ "virtio-fs", NULL }, /* begins with virtiofsd: its own tests run that */
+	{ "vfio-pci", NULL },  /* takes a device of the host */
 };
 
 static bool options_of(const struct device_row *row, char *buf, size_t len)
