@@ -56,6 +56,11 @@ struct hv_caps {
 /* Names a single capability bit in words ("interrupt lines"). */
 const char *hv_cap_name(enum hv_cap cap);
 
+/* The words of configs for them, NULL-terminated: "none", those of the bits in their order, and
+ * "linux": the hypervisor runs whole operating systems, not only what software can emulate. */
+extern const char *const hv_cap_words[];
+#define HV_CAP_WORD_LINUX 16
+
 /* The machine's interrupt controller. */
 enum hv_irqchip { HV_IRQCHIP_NONE, HV_IRQCHIP_SPLIT, HV_IRQCHIP_FULL };
 

@@ -41,13 +41,15 @@ enum option_kind {
 /* What an OPTION_STRING must be, beyond its length. */
 enum option_text {
 	TEXT_ANY,
-	TEXT_MAC,    /* a station's address, "52:54:00:12:34:56": not multicast, not zero; the
-		      * planner refuses one that is used twice. The value is in lower case */
-	TEXT_IFNAME, /* the name of a network interface of the host */
-	TEXT_REGEX,  /* a POSIX extended regular expression */
-	TEXT_UUID,   /* 8-4-4-4-12 hexadecimal digits (RFC 4122, 3) */
-	TEXT_PCI,    /* a PCI function of the host, "0000:01:00.0": the planner refuses one that is
-		      * used twice. The value has its domain, and is in lower case */
+	TEXT_MAC,     /* a station's address, "52:54:00:12:34:56": not multicast, not zero; the
+		       * planner refuses one that is used twice. The value is in lower case */
+	TEXT_IFNAME,  /* the name of a network interface of the host */
+	TEXT_REGEX,   /* a POSIX extended regular expression */
+	TEXT_UUID,    /* 8-4-4-4-12 hexadecimal digits (RFC 4122, 3) */
+	TEXT_EXIT,    /* how a VM ends: a status from 0 to 63, or one of config_exit_words */
+	TEXT_BACKEND, /* the name of a backend, or auto */
+	TEXT_PCI,     /* a PCI function of the host, "0000:01:00.0": the planner refuses one that is
+		       * used twice. The value has its domain, and is in lower case */
 };
 
 /* An OPTION_PATH that is a disk image, for the planner: it is a regular file or a block device,
@@ -58,8 +60,6 @@ struct option_disk {
 	const char *sector;	     /* key; NULL: none */
 	const char *format; /* key of an OPTION_ENUM: if not 0, the file is longer or shorter than
 			     * the disk in it; NULL: none */
-	const char *const
-		*magic; /* for each format, what such a file begins with; NULL: anything */
 };
 
 struct config_type;
@@ -157,6 +157,9 @@ const char *config_nearest(const char *text, const char *const *words);
 #define CONFIG_DID_YOU_MEAN(near)                                                                  \
 	(near) ? "; did you mean '" : "", (near) ? (near) : "", (near) ? "'?" : ""
 
+/* Ends of a VM other than a status, as a TEXT_EXIT names them. NULL-terminated. */
+extern const char *const config_exit_words[];
+
 /* Reads the text of a TEXT_MAC. 0, or -EINVAL with `why`, a static sentence. Pure. */
 int config_mac(const char *text, uint8_t mac[6], const char **why);
 
@@ -209,6 +212,30 @@ struct smbios_config {
 	char *vendor, *product, *version, *serial, *uuid; /* NULL: none given */
 };
 
+/* An entry of `expect.console`: one of the first four is given. */
+struct expect_step {
+	char *contains, *matches, *absent, *send;
+	char *after;	 /* of send; NULL: at once */
+	uint64_t within; /* ns; 0: no limit of its own */
+	char *on;	 /* NULL: standard output; for absent, all consoles */
+	bool ready;
+};
+
+/* `expect:` */
+struct expect_config {
+	uint64_t within, boot_within; /* ns; 0: no limit */
+	char *exit;		      /* TEXT_EXIT; NULL: see the row */
+	struct config_maps console;   /* of struct expect_step */
+	uint64_t memory_under;	      /* bytes; 0: no limit */
+	uint64_t exits_under;	      /* 0: no limit */
+};
+
+/* `skip_unless:`; NULL: no such condition. */
+struct skip_config {
+	char *backend, *file, *env;
+	uint32_t capability; /* index into hv_cap_words; 0: none */
+};
+
 /* The whole of a VM file. Strings and structs belong to the config. */
 struct vm_config {
 	char *name;
@@ -226,6 +253,8 @@ struct vm_config {
 	struct platform_config platform;
 	struct topology_config topology;
 	struct smbios_config smbios;
+	struct expect_config expect;
+	struct skip_config skip_unless;
 	uint32_t on_reset;	 /* enum reset_action */
 	uint64_t grace;		 /* ns between the power button and the hard end */
 	const struct node *root; /* normalised tree, for positions */
@@ -272,7 +301,21 @@ struct config_request {
 	const struct config_change *changes; /* in the order of the command line */
 	size_t n_changes;
 	const struct config_settings *settings; /* may be NULL */
+	const char *case_name; /* of config_cases; NULL: that of --case, or the file without any */
+	bool tests;	       /* for `vibevmm test`: disks are ephemeral by default */
 };
+
+/* The combinations that a file's `cases` stand for, by name: "vcpus=2,kernel=vmlinuz". */
+struct config_cases {
+	char **names;
+	size_t n; /* 0: the file has no `cases` */
+};
+
+/* Finds them; with a case_name or --case that one alone. 0, or -EINVAL after diagnostics: then
+ * *cases is empty. Values are checked by config_load with a case_name. */
+int config_cases(const struct config_request *request, const struct registry *registry,
+		 struct diags *diags, struct config_cases *cases);
+void config_cases_free(struct config_cases *cases);
 
 /* Loads a file and those that it extends, applies the changes and the variables, normalises the
  * result by the rows of the registry and fills the typed structs. Errors go to diags; loading goes

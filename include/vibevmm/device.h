@@ -23,6 +23,7 @@
 #include <vibevmm/host.h>
 #include <vibevmm/memory.h>
 #include <vibevmm/plan.h>
+#include <vibevmm/timeline.h>
 #include <vibevmm/wire.h>
 
 struct pci_bus; /* pci.h */
@@ -70,6 +71,11 @@ struct device_host {
 	int (*msi_irqfd)(struct device_host *host, int fd, uint64_t addr, uint32_t data,
 			 uint32_t who, bool on);
 
+	/* For whoever watches the guest's consoles; NULL: nobody. A device's line is port 0, its
+	 * further ports count from 1. See device_said and device_line. */
+	void (*said)(struct device_host *host, struct device *dev, unsigned port, bool standard,
+		     const void *buf, size_t len);
+	int (*line)(struct device_host *host, struct device *dev, unsigned port, struct wire *wire);
 	/* Puts these bytes of ours into guest memory at addr: accesses there reach no device any
 	 * more. on false: no longer; with the same arguments. All are multiples of the host's page.
 	 * 0, or -errno, and accesses come as ever. May take a millisecond. */
@@ -124,6 +130,22 @@ const struct plan_claim *device_place(const struct device *dev, unsigned claim);
 
 /* The line's level; does nothing if claim is -1 or not connected. */
 void device_irq_set(struct device *dev, int claim, bool level);
+
+/* The guest has said this on one of the device's lines; standard: it went to the VM's standard
+ * output. Every console calls it for every byte. */
+static inline void device_said(struct device *dev, unsigned port, bool standard, const void *buf,
+			       size_t len)
+{
+	timeline_mark(TIMELINE_CONSOLE);
+	if (dev->host->said)
+		dev->host->said(dev->host, dev, port, standard, buf, len);
+}
+
+/* One of the device's lines leads to this wire, until the device is destroyed. 0 or -errno. */
+static inline int device_line(struct device *dev, unsigned port, struct wire *wire)
+{
+	return dev->host->line ? dev->host->line(dev->host, dev, port, wire) : 0;
+}
 
 /* The option `to`, the other end of a line: an OPTION_MAP of this type holds a struct wire_config.
  * check reports contradictions, for a row's check: within `to`, which may be NULL, and between that

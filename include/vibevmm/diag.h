@@ -56,6 +56,10 @@ void diag_help(struct diags *diags, const char *fmt, ...) __attribute__((format(
 void diag_missing_file(struct diags *diags, struct mark mark, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* While set, each error and warning has a note that says it was met `in` this; a copy is kept. NULL
+ * ends it. */
+void diags_context(struct diags *diags, const char *in);
+
 size_t diags_errors(const struct diags *diags);
 
 /* STATUS_OK without errors; STATUS_NOINPUT if all errors are missing files; else STATUS_CONFIG. */

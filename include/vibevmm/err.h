@@ -23,6 +23,7 @@ enum status {
 	STATUS_GUEST_PANIC = 80,
 	STATUS_GUEST_CRASH = 81, /* triple fault, unhandled exit */
 	STATUS_GUEST_RESET = 82, /* a reset where the config calls that a failure */
+	STATUS_UNMET = 90,	 /* an expectation was not met */
 	STATUS_TIMEOUT = 124,	 /* as timeout(1) */
 	STATUS_SIGNAL = 128,	 /* plus the signal's number */
 };

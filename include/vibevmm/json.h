@@ -1,13 +1,14 @@
-/* json.h: writing JSON (RFC 8259), indented by two spaces.
+/* json.h: writing JSON (RFC 8259), indented by two spaces or on one line.
  *
  * A writer is told what comes next and sees to commas, indentation and escapes. The key of what
- * stands in an object is its name; in an array it is NULL. Texts are UTF-8, which nobody checks
- * here. One thread at a time; write errors show in ferror(out).
+ * stands in an object is its name; in an array it is NULL. Texts are UTF-8; a byte that isn't is
+ * written as '?'. One thread at a time; write errors show in ferror(out).
  */
 #ifndef VIBEVMM_JSON_H
 #define VIBEVMM_JSON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -15,6 +16,7 @@
 
 struct json {
 	FILE *out;
+	bool compact; /* all on one line */
 	unsigned depth;
 	bool full[JSON_MAX_DEPTH]; /* by depth: something stands there already */
 };
@@ -28,7 +30,8 @@ void json_string(struct json *json, const char *key, const char *value); /* NULL
 void json_uint(struct json *json, const char *key, uint64_t value);
 void json_bool(struct json *json, const char *key, bool value);
 
-/* A UTF-8 text as a string with its quotes, and nothing around it; NULL as null. */
+/* A text as a string with its quotes, and nothing around it; NULL as null. */
 void json_quote(FILE *out, const char *text);
+void json_quote_bytes(FILE *out, const char *text, size_t len);
 
 #endif

@@ -234,6 +234,18 @@ const struct plan_claim *plan_pool_claim(const struct plan_device *dev, enum cla
 /* The first device in that role, or NULL. */
 const struct plan_device *plan_find_role(const struct plan *plan, enum device_role role);
 
+/* What a guest talks on, and what `on` names. */
+struct plan_console {
+	const struct plan_device *device; /* NULL: the VM's standard output */
+	unsigned port;			  /* 0: the device's own line; i: its ports[i - 1] */
+	bool standard;			  /* it leads to the VM's standard output */
+	bool deaf;			  /* nothing can be typed there */
+	char name[112];			  /* "" for standard output; "com1", "console.agent" */
+};
+
+/* The i-th of them, standard output first; false if there are no more. */
+bool plan_console(const struct plan *plan, size_t i, struct plan_console *console);
+
 /* The layout's row that a claim out of this pool gets; NULL: the arch has none. */
 const struct layout_row *plan_pool_row(const struct arch_row *arch, enum claim_pool pool);
 

@@ -96,6 +96,7 @@ struct device_row {
 	unsigned max;		    /* how many in one VM; 0: no limit */
 	const struct claim *claims; /* ends with name NULL; may itself be NULL */
 	unsigned needs, wants;	    /* enum hv_cap bits: refuse without; use if there */
+	bool console;		    /* the guest talks on it: device_said */
 	bool shares_memory;	    /* another process reads and writes guest memory for it */
 	bool pins_memory;	    /* guest memory must stay on the pages that it has, ... */
 	bool drops_memory;	    /* ... and with this device it doesn't */
@@ -131,9 +132,11 @@ struct device_row {
 struct boot_row {
 	struct config_type type;
 	unsigned arches;
-	bool interrupts; /* the guest expects an interrupt controller (an operating system kernel)
-			  */
-	bool tables;	 /* it looks for tables that describe the machine: ACPI and SMBIOS */
+	bool interrupts;   /* the guest expects an interrupt controller (an operating system kernel)
+			    */
+	bool tables;	   /* it looks for tables that describe the machine: ACPI and SMBIOS */
+	const char *panic; /* what such kernels print as they panic: a reset after these words
+			    * counts as that; their first letter occurs once. NULL: no words */
 	const char *const
 		*devices; /* types that such a guest counts on: the loader adds those that
 			   * the config doesn't list. Ends with NULL; may itself be NULL */

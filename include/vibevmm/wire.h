@@ -64,6 +64,10 @@ void wire_put(struct wire *wire, const void *buf, size_t len);
 size_t wire_read(struct wire *wire, void *buf, size_t len);
 bool wire_has_input(struct wire *wire);
 
+/* Puts bytes in front of the guest as if somebody had sent them; how many there was room for. Any
+ * thread, locks held or not: ready follows on the wire's thread. */
+size_t wire_type(struct wire *wire, const void *buf, size_t len);
+
 /* Somebody is there, or has left input behind. Always true for a file. Any thread. */
 bool wire_connected(struct wire *wire);
 

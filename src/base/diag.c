@@ -33,6 +33,7 @@ struct diags {
 	size_t errors, missing, warnings;
 	char **names; /* of the sources, by first appearance; NULL: no source */
 	uint32_t n_names;
+	char *context; /* NULL: none */
 };
 
 struct diags *diags_new(void)
@@ -62,6 +63,7 @@ void diags_free(struct diags *diags)
 	for (uint32_t i = 0; i < diags->n_names; i++)
 		free(diags->names[i]);
 	free(diags->names);
+	free(diags->context);
 	free(diags);
 }
 
@@ -308,6 +310,8 @@ static void add(struct diags *diags, enum diag_level level, bool missing, struct
 	}
 	(*count)++;
 	diags->missing += missing;
+	if (diags->context)
+		diag_note(diags, MARK_NONE, "met in %s", diags->context);
 }
 
 static void add_child(struct diags *diags, enum diag_level level, struct mark mark, const char *fmt,
@@ -369,6 +373,12 @@ void diag_help(struct diags *diags, const char *fmt, ...)
 	va_start(ap, fmt);
 	add_child(diags, DIAG_HELP, MARK_NONE, fmt, ap);
 	va_end(ap);
+}
+
+void diags_context(struct diags *diags, const char *in)
+{
+	free(diags->context);
+	diags->context = in ? strdup(in) : NULL;
 }
 
 size_t diags_errors(const struct diags *diags)

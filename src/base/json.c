@@ -1,34 +1,48 @@
 /* json.c: writing JSON. */
 #include <assert.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include <vibevmm/json.h>
+#include <vibevmm/utf8.h>
 
 static void indent(struct json *json)
 {
-	fprintf(json->out, "\n%*s", 2 * (int)json->depth, "");
+	if (!json->compact)
+		fprintf(json->out, "\n%*s", 2 * (int)json->depth, "");
 }
 
-void json_quote(FILE *out, const char *s)
+void json_quote_bytes(FILE *out, const char *text, size_t len)
 {
-	if (!s) {
-		fputs("null", out);
-		return;
-	}
-	fputc('"', out);
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
+	size_t n;
 
+	fputc('"', out);
+	for (size_t i = 0; i < len; i += n) {
+		uint32_t c = '?';
+
+		n = utf8_decode(text + i, len - i, &c);
+		if (!n)
+			n = 1;
 		if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
+			fprintf(out, "\\%c", (char)c);
 		else if (c == '\n')
 			fputs("\\n", out);
-		else if (c < 0x20 || c == 0x7f)
+		else if (c < 0x20 || (c >= 0x7f && c < 0xa0))
 			fprintf(out, "\\u%04x", c);
+		else if (n == 1)
+			fputc((int)c, out);
 		else
-			fputc(c, out);
+			fwrite(text + i, 1, n, out);
 	}
 	fputc('"', out);
+}
+
+void json_quote(FILE *out, const char *text)
+{
+	if (text)
+		json_quote_bytes(out, text, strlen(text));
+	else
+		fputs("null", out);
 }
 
 /* What stands before a value: the comma behind the one before, and its key. */
@@ -37,7 +51,7 @@ static void begin(struct json *json, const char *key)
 	if (!json->depth)
 		return;
 	if (json->full[json->depth - 1])
-		fputc(',', json->out);
+		fputs(json->compact ? ", " : ",", json->out);
 	json->full[json->depth - 1] = true;
 	indent(json);
 	if (key) {

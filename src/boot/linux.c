@@ -133,6 +133,7 @@ const struct boot_row boot_linux = {
 	.arches = ARCH_ANY,
 	.interrupts = true,
 	.tables = true,
+	.panic = "Kernel panic - not syncing",
 	.devices = kernel_devices,
 	.plan = linux_plan,
 	.load = linux_load,

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <vibevmm/bytes.h>
+#include <vibevmm/cache.h>
 #include <vibevmm/log.h>
 
 #include "unpack_private.h"
@@ -109,7 +110,7 @@ int unpack(const struct image *image, uint64_t offset, uint64_t len, uint64_t ma
 	struct err why;
 
 	if (unpack_cache_key(image->fd, offset, len, name))
-		dir = unpack_cache_open();
+		dir = cache_open();
 	if (dir >= 0) {
 		fd = unpack_to_cache(dir, name, &part, &size, &full, &why);
 		close(dir);

@@ -35,9 +35,6 @@ int unpack_stream(const struct unpack_part *part, int fd, uint64_t *size, bool *
 /* The entry's name for a part of an open file; false: its identity can't be trusted. */
 bool unpack_cache_key(int fd, uint64_t offset, uint64_t len, char name[UNPACK_NAME_MAX]);
 
-/* The directory, made if need be; -1: there is none. The caller closes it. */
-int unpack_cache_open(void);
-
 /* The entry, open for reading, and its size without what the cache added; -1: there is none. */
 int unpack_cache_get(int dir, const char *name, uint64_t *size);
 

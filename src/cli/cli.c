@@ -120,6 +120,11 @@ struct cli_flag cli_flag_at(const struct cli_command *command, size_t i)
 	return (struct cli_flag){ more->name, more->arg, more->doc };
 }
 
+char cli_letter_at(const struct cli_command *command, size_t i)
+{
+	return command->letters && i < strlen(command->letters) ? command->letters[i] : 0;
+}
+
 int cli_report(const struct cli_session *session)
 {
 	int status = diags_status(session->diags);

@@ -16,7 +16,7 @@ struct cli_flag {
 	const char *doc;
 };
 
-#define CLI_MAX_FLAGS 16
+#define CLI_MAX_FLAGS 32
 
 /* A command line, taken apart. */
 struct cli_args {
@@ -31,19 +31,20 @@ struct cli_args {
 struct cli_command {
 	const char *name;
 	const char *args; /* other arguments, as the usage line shows them. Their names, and those
-			   * of the flags' values, also tell completion.c what to offer: FILE,
-			   * DEVICE, KEY, COMMAND, LEVEL; or the words themselves, as in a|b */
+			   * of the flags' values, also tell completion.c what to offer: FILE or
+			   * PATH, DEVICE, KEY, COMMAND, LEVEL; or the words themselves: a|b */
 	const char *doc;
 	const struct cli_flag *flags; /* ends with name NULL; NULL: none */
-	bool changes; /* it takes a config, and the flags of config_flags() as well */
-	bool here;    /* it plans for this host: see machine_plan */
+	const char *letters; /* short forms of its first flags: "kj" for -k and -j; NULL: none */
+	bool changes;	     /* it takes a config, and the flags of config_flags() as well */
+	bool here;	     /* it plans for this host: see machine_plan */
 	int min_files, max_files;
 	int (*run)(const struct cli_command *command, const struct cli_args *args);
 };
 
 extern const struct cli_command cli_run, cli_validate, cli_plan, cli_config, cli_explain,
-	cli_devices, cli_keys, cli_schema, cli_backends, cli_doctor, cli_lock, cli_man,
-	cli_completion, cli_version, cli_help;
+	cli_devices, cli_keys, cli_schema, cli_backends, cli_doctor, cli_lock, cli_man, cli_test,
+	cli_completion, cli_version, cli_help, cli_report_command;
 
 /* All of them, in the order of the help, then NULL. */
 extern const struct cli_command *const cli_commands[];
@@ -53,6 +54,9 @@ const struct cli_command *cli_find(const char *name);
 
 /* The i-th flag of a command, those that change a config at the end; name NULL: no more. */
 struct cli_flag cli_flag_at(const struct cli_command *command, size_t i);
+
+/* The short form of the i-th flag, 0: none. */
+char cli_letter_at(const struct cli_command *command, size_t i);
 
 /* Says that there is no such command; returns STATUS_USAGE. */
 int cli_unknown_command(const char *name);
@@ -114,6 +118,9 @@ int cli_usage(const struct cli_command *command, const char *fmt, ...)
 /* Whether to colour what goes to this file descriptor: a terminal, and NO_COLOR not set. */
 bool cli_colour(int fd);
 
+/* CLOCK_MONOTONIC in nanoseconds. */
+uint64_t cli_now(void);
+
 /* ---- progress.c: a bar on standard error, if that is a terminal and it takes a while -------- */
 
 struct cli_progress {
@@ -131,12 +138,61 @@ void cli_progress(void *arg, const char *path, uint64_t done, uint64_t total);
 size_t cli_progress_text(const char *path, uint64_t done, uint64_t total, uint64_t ns, char *buf,
 			 size_t len);
 
+/* ---- test_progress.c: what `vibevmm test` says while it runs -------------------------------- */
+
+struct suite;
+struct suite_result;
+struct suite_run;
+
+struct cli_test_progress {
+	const struct suite *suite;
+	bool quiet; /* no lines, for standard output is a report's */
+	bool live;  /* there is a terminal, whose last line shows how far it is */
+	bool colour;
+	bool drawn;	      /* that line is there */
+	bool gap;	      /* the last line printed is blank */
+	uint64_t begin, last; /* ns; last: when the line was drawn */
+	char **running; /* names of cases that run now, borrowed, by index of the case, or NULL */
+	size_t done, failed;
+	uint64_t known_done; /* ns that those done were known to take */
+};
+
+/* 0 or -ENOMEM. */
+int cli_test_progress_begin(struct cli_test_progress *p, const struct suite *suite, bool quiet);
+
+/* The three calls of struct suite_options. */
+void cli_test_begun(void *arg, size_t index);
+void cli_test_ended(void *arg, const struct suite_result *result);
+void cli_test_tick(void *arg);
+
+/* The closing line. Frees. */
+void cli_test_progress_end(struct cli_test_progress *p, const struct suite_run *run);
+
+/* ---- report.c: the files that `test` and `report` write -------------------------------------- */
+
+enum { CLI_REPORT_JUNIT, CLI_REPORT_JSON, CLI_REPORT_HTML, CLI_REPORTS };
+
+struct cli_reports {
+	const char *paths[CLI_REPORTS]; /* NULL: not wanted; "-": standard output */
+	FILE *files[CLI_REPORTS];
+	bool tap; /* standard output is TAP's */
+};
+
+/* 0, or STATUS_OSERR or STATUS_USAGE after a message. Close them also after that. */
+int cli_reports_open(struct cli_reports *reports);
+int cli_reports_write(const struct cli_reports *reports, const struct suite_run *run);
+void cli_reports_close(struct cli_reports *reports);
+
 /* ---- lock.c --------------------------------------------------------------------------------- */
 
 /* For `run --locked`: reports to the session every file that isn't as it was locked. 0, or an exit
  * status after a message. */
 int cli_lock_check(const struct cli_command *command, struct cli_session *session,
 		   const struct config *config);
+
+/* ---- timeline.c: the process's timeline, as bars in 80 columns ------------------------------- */
+
+void cli_print_timeline(FILE *out);
 
 #define CLI_FORMAT_FLAG                                                                            \
 	{                                                                                          \

@@ -23,9 +23,9 @@ const struct cli_command cli_version = {
 };
 
 const struct cli_command *const cli_commands[] = {
-	&cli_run,	 &cli_validate, &cli_plan,   &cli_config, &cli_explain, &cli_devices,
-	&cli_keys,	 &cli_backends, &cli_doctor, &cli_lock,	  &cli_schema,	&cli_man,
-	&cli_completion, &cli_version,	&cli_help,   NULL,
+	&cli_run,     &cli_test,    &cli_report_command, &cli_validate, &cli_plan,   &cli_config,
+	&cli_explain, &cli_devices, &cli_keys,		 &cli_backends, &cli_doctor, &cli_lock,
+	&cli_schema,  &cli_man,	    &cli_completion,	 &cli_version,	&cli_help,   NULL,
 };
 
 const struct cli_command *cli_find(const char *name)
@@ -73,7 +73,7 @@ static void print_flags(const struct cli_command *command)
 
 	for (size_t i = 0;; i++) {
 		struct cli_flag flag = cli_flag_at(command, i);
-		char left[40];
+		char left[40], letter[8] = "";
 
 		if (!flag.name)
 			break;
@@ -83,7 +83,9 @@ static void print_flags(const struct cli_command *command)
 		} else if (!i) {
 			printf("\nFlags:\n");
 		}
-		snprintf(left, sizeof(left), "--%s%s%s", flag.name, flag.arg ? " " : "",
+		if (cli_letter_at(command, i))
+			snprintf(letter, sizeof(letter), "-%c, ", cli_letter_at(command, i));
+		snprintf(left, sizeof(left), "%s--%s%s%s", letter, flag.name, flag.arg ? " " : "",
 			 flag.arg ? flag.arg : "");
 		printf("  %-22s %s\n", left, flag.doc);
 	}

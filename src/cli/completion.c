@@ -82,8 +82,10 @@ static enum what offer(const char *name, bool flag, char **words)
 	*words = NULL;
 	name += skip;
 	len = strcspn(name, "]. ");
-	if (len == 4 && !strncmp(name, "FILE", 4))
+	if (len == 4 && (!strncmp(name, "FILE", 4) || !strncmp(name, "PATH", 4)))
 		return flag ? FILES : CONFIGS;
+	if (strstr(name, " FILE")) /* behind a word */
+		return FILES;
 	out = open_memstream(words, &size);
 	if (!out)
 		return NOTHING;

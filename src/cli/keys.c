@@ -79,10 +79,22 @@ static void names_at(const struct registry *registry, const struct place *place,
 	names[n] = NULL;
 }
 
-/* Keys of layers, which have no rows: any list's with a '+' behind it, and `extends`. */
+/* Keys that have no rows: any list's with a '+' behind it, `extends` and `cases`. */
 static const char extends_text[] =
 	"extends: file, or a list of files\n"
 	"      Layers below this file: mappings merge, lists are replaced, null takes a key away\n";
+static const char cases_text[] =
+	"cases: mapping of matrix, exclude, include\n"
+	"      Combinations of values, each a case of `vibevmm test`; --case takes one elsewhere\n";
+static const char cases_keys_text[] =
+	"\n"
+	"  matrix: mapping of KEY: [VALUE, ...]\n"
+	"      Combines each value with those of all other keys. KEY is a path as --set has it,\n"
+	"      such as vcpus or devices.root.transport, or $NAME: a variable\n"
+	"  exclude: list of mappings of KEY: VALUE\n"
+	"      Leaves out the combinations that have all values of an entry\n"
+	"  include: list of mappings of KEY: VALUE\n"
+	"      Each entry is one more case, with these values\n";
 static const char append_text[] = "\nWith a '+' behind the key a layer appends to the list below "
 				  "instead of replacing it; an\n"
 				  "entry with the id of one that is there merges with it.\n";
@@ -116,7 +128,7 @@ static void print_place(const struct registry *registry, const struct place *pla
 		rows_print_type(stdout, registry, place->of, place->type);
 	else {
 		rows_print_options(stdout, place->type, 2);
-		printf("  %s", extends_text);
+		printf("  %s  %s", extends_text, cases_text);
 		printf("\n`vibevmm keys KEY` explains one; go on with a dot, as in "
 		       "boot.raw.load.\n");
 	}
@@ -162,6 +174,10 @@ static int keys(const struct cli_command *command, const struct cli_args *args)
 
 	if (!strcmp(path, "extends")) {
 		fputs(extends_text, stdout);
+		return STATUS_OK;
+	}
+	if (!strcmp(path, "cases")) {
+		printf("%s%s", cases_text, cases_keys_text);
 		return STATUS_OK;
 	}
 	while (*path) {

@@ -8,6 +8,8 @@
 
 #include <vibevmm/bytes.h>
 #include <vibevmm/log.h>
+#include <vibevmm/suite.h>
+#include <vibevmm/timeline.h>
 
 #include "cli.h"
 
@@ -25,28 +27,45 @@ static int unknown_flag(const struct cli_command *command, const char *name, siz
 			 near ? "; did you mean '--" : "", near ? near : "", near ? "'?" : "");
 }
 
+/* The index of the flag that a word names, as --name, --name=value, -n or -nvalue. *value: what
+ * stands behind the name, or NULL. */
+static size_t find_flag(const struct cli_command *command, const char *word, const char **value)
+{
+	bool is_long = word[1] == '-';
+	const char *equals = is_long ? strchr(word, '=') : NULL;
+	size_t len = equals ? (size_t)(equals - word - 2) : strlen(word + 2), at = 0;
+	struct cli_flag flag;
+
+	*value = equals ? equals + 1 : !is_long && word[2] ? word + 2 : NULL;
+	for (; (flag = cli_flag_at(command, at)).name; at++) {
+		if (is_long ? strlen(flag.name) == len && !strncmp(flag.name, word + 2, len)
+			    : cli_letter_at(command, at) == word[1])
+			break;
+	}
+	return at;
+}
+
 /* One flag at argv[*i]; moves *i to its value if that is an argument of its own. */
 static int parse_flag(const struct cli_command *command, int argc, char **argv, int *i,
 		      struct cli_args *args)
 {
-	const char *name = argv[*i] + 2, *equals = strchr(name, '=');
-	size_t len = equals ? (size_t)(equals - name) : strlen(name), at = 0, own = 0;
-	struct cli_flag flag = cli_flag_at(command, 0);
-	const char *value = "";
+	const char *word = argv[*i], *value;
+	size_t at = find_flag(command, word, &value), own = 0;
+	struct cli_flag flag = cli_flag_at(command, at);
 
-	while (flag.name && (strlen(flag.name) != len || strncmp(flag.name, name, len)))
-		flag = cli_flag_at(command, ++at);
+	if (!flag.name && word[1] == '-')
+		return unknown_flag(command, word + 2, strcspn(word + 2, "="));
 	if (!flag.name)
-		return unknown_flag(command, name, len);
-	if (!flag.arg && equals)
+		return cli_usage(command, "unknown flag '%s'; flags have two dashes", word);
+	if (!flag.arg && value)
 		return cli_usage(command, "--%s takes no value", flag.name);
-	if (flag.arg && equals)
-		value = equals + 1;
-	else if (flag.arg && *i + 1 < argc)
+	if (flag.arg && !value && *i + 1 < argc)
 		value = argv[++*i];
-	else if (flag.arg)
+	if (flag.arg && !value)
 		return cli_usage(command, "--%s needs a value: --%s %s", flag.name, flag.name,
 				 flag.arg);
+	if (!value)
+		value = "";
 	while (command->flags && command->flags[own].name)
 		own++;
 	if (at >= own) {
@@ -73,11 +92,8 @@ static int parse(const struct cli_command *command, int argc, char **argv, struc
 		else if (!only_files && (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")))
 			return cli_help.run(&cli_help,
 					    &(struct cli_args){ .files = help, .n_files = 1 });
-		else if (!only_files && !strncmp(argv[i], "--", 2))
-			status = parse_flag(command, argc, argv, &i, args);
 		else if (!only_files && argv[i][0] == '-' && argv[i][1])
-			status = cli_usage(command, "unknown flag '%s'; flags have two dashes",
-					   argv[i]);
+			status = parse_flag(command, argc, argv, &i, args);
 		else
 			args->files[args->n_files++] = argv[i];
 		if (status)
@@ -126,6 +142,8 @@ int main(int argc, char **argv)
 	const struct cli_command *command;
 	int status, skip = 1;
 
+	suite_lab_init(argc, argv);
+	timeline_begin();
 	if (!hold_standard_streams())
 		return STATUS_OSERR;
 

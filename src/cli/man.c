@@ -85,9 +85,12 @@ static void put_values(FILE *out, const struct option *option)
 /* ---- The command line -------------------------------------------------------------------- */
 
 /* The arguments of .It, where words such as "In" would be macros. */
-static void put_flag(FILE *out, const char *name, const char *arg)
+static void put_flag(FILE *out, char letter, const char *name, const char *arg)
 {
-	fputs(".It Fl \\&-", out);
+	fputs(".It ", out);
+	if (letter)
+		fprintf(out, "Fl \\&%c , ", letter);
+	fputs("Fl \\&-", out);
 	put(out, name);
 	if (arg) {
 		fputs(" Ar \\&", out);
@@ -119,7 +122,8 @@ void man_commands(FILE *out)
 			continue;
 		fputs(".Bl -tag -width Ds\n", out);
 		for (; flag->name; flag++) {
-			put_flag(out, flag->name, flag->arg);
+			put_flag(out, cli_letter_at(command, (size_t)(flag - command->flags)),
+				 flag->name, flag->arg);
 			line(out, flag->doc, ".");
 		}
 		fputs(".El\n", out);
@@ -131,7 +135,7 @@ void man_changes(FILE *out)
 {
 	fputs(".Bl -tag -width Ds\n", out);
 	for (const struct config_flag *flag = config_flags(); flag->name; flag++) {
-		put_flag(out, flag->name, flag->arg);
+		put_flag(out, 0, flag->name, flag->arg);
 		line(out, flag->doc, ".");
 	}
 	fputs(".El\n", out);

@@ -11,7 +11,7 @@
 #define WIDTH	    79
 #define BAR	    20
 
-static uint64_t now_ns(void)
+uint64_t cli_now(void)
 {
 	struct timespec t;
 
@@ -21,7 +21,7 @@ static uint64_t now_ns(void)
 
 void cli_progress_begin(struct cli_progress *p)
 {
-	*p = (struct cli_progress){ .start = now_ns(), .terminal = isatty(STDERR_FILENO) };
+	*p = (struct cli_progress){ .start = cli_now(), .terminal = isatty(STDERR_FILENO) };
 }
 
 size_t cli_progress_text(const char *path, uint64_t done, uint64_t total, uint64_t ns, char *buf,
@@ -57,7 +57,7 @@ void cli_progress(void *arg, const char *path, uint64_t done, uint64_t total)
 
 	if (!p->terminal)
 		return;
-	now = now_ns();
+	now = cli_now();
 	if (now - p->start < PATIENCE_NS || now - p->last < INTERVAL_NS)
 		return;
 	p->last = now;

@@ -6,12 +6,14 @@
 
 #include "cli.h"
 
-enum { FLAG_LOCKED, FLAG_LOG, FLAG_STATS, FLAG_TIMEOUT };
+enum { FLAG_LOCKED, FLAG_LOG, FLAG_STATS, FLAG_TIMELINE, FLAG_TIMEOUT };
 
 static const struct cli_flag flags[] = {
 	[FLAG_LOCKED] = { "locked", NULL, "Refuse files that are not as `vibevmm lock` saw them" },
 	[FLAG_LOG] = { "log", "LEVEL", "0-4, or none, error, warn (default), info, debug" },
 	[FLAG_STATS] = { "stats", NULL, "Print exits, run time and accesses by device at the end" },
+	[FLAG_TIMELINE] = { "timeline", NULL,
+			    "Show at the end how long it took to the guest and through it" },
 	[FLAG_TIMEOUT] = { "timeout", "TIME",
 			   "End the VM with status 124 after 500ms, 20s, 5m, ..." },
 	{ 0 },
@@ -43,7 +45,8 @@ static int parse_flags(const struct cli_command *command, const struct cli_args 
 	return 0;
 }
 
-static int build_and_run(const struct plan *plan, const struct machine_options *options, bool stats)
+static int build_and_run(const struct plan *plan, const struct machine_options *options,
+			 const struct cli_args *args)
 {
 	struct machine *machine;
 	struct err err = { 0 };
@@ -54,8 +57,10 @@ static int build_and_run(const struct plan *plan, const struct machine_options *
 		return err.status ? err.status : STATUS_OSERR;
 	}
 	status = machine_run(machine);
-	if (stats)
+	if (args->values[FLAG_STATS])
 		machine_print_stats(machine, stderr);
+	if (args->values[FLAG_TIMELINE])
+		cli_print_timeline(stderr);
 	machine_free(machine);
 	return status;
 }
@@ -82,7 +87,7 @@ static int run(const struct cli_command *command, const struct cli_args *args)
 	if (!status)
 		status = cli_report(&session);
 	if (!status)
-		status = build_and_run(plan, &options, args->values[FLAG_STATS] != NULL);
+		status = build_and_run(plan, &options, args);
 	plan_free(plan);
 	config_free(config);
 	cli_end(&session);

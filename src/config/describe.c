@@ -33,7 +33,7 @@ const char *const *config_option_words(const struct option *option)
 
 	if (option->kind == OPTION_ENUM)
 		return option->words;
-	if (option != registry_option(config_vm_type(), "backend"))
+	if (option->kind != OPTION_STRING || option->text != TEXT_BACKEND)
 		return NULL;
 	config_backend_words(backends, ARRAY_SIZE(backends));
 	return backends;
@@ -94,6 +94,7 @@ static void add_text(struct words *w, const struct option *o)
 		return;
 	}
 	switch (o->text) {
+	case TEXT_BACKEND: /* has words */
 	case TEXT_ANY:
 		add(w, "text");
 		break;
@@ -105,6 +106,9 @@ static void add_text(struct words *w, const struct option *o)
 		return;
 	case TEXT_REGEX:
 		add(w, "POSIX extended regular expression");
+		return;
+	case TEXT_EXIT:
+		add(w, "0 to 63, poweroff, reset, panic or crash");
 		return;
 	case TEXT_UUID:
 		add(w, "UUID such as 8d3f9c52-0a1b-4c6e-9f57-2b8e6d4c1a70");

@@ -355,7 +355,7 @@ int config_explain(struct config *config, const char *path, FILE *out, enum diag
 	if (path) {
 		if (file_check_text(&source, config->diags))
 			return -ENOENT;
-		n = path_parse(config, &source, path, source.len, false, steps);
+		n = path_parse(config, &source, source.len, steps);
 		e.target = n ? find(config, steps, n) : NULL;
 		if (!e.target)
 			return -ENOENT;

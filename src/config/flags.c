@@ -11,6 +11,7 @@
 enum {
 	FLAG_SET,
 	FLAG_DEFINE,
+	FLAG_CASE,
 	FLAG_KERNEL,
 	FLAG_INITRD,
 	FLAG_CMDLINE,
@@ -32,6 +33,9 @@ static const struct config_flag flags[FLAG_COUNT + 1] = {
 	[FLAG_DEFINE] = { .name = "define",
 			  .arg = "NAME=VALUE",
 			  .doc = "Set a variable, for ${NAME} in the config" },
+	[FLAG_CASE] = { .name = "case",
+			.arg = "NAME",
+			.doc = "Take the values of this one of the config's `cases`" },
 	[FLAG_KERNEL] = { .name = "kernel",
 			  .arg = "FILE",
 			  .doc = "Boot this Linux kernel",
@@ -158,9 +162,8 @@ void flags_apply(struct config *config, const struct config_request *request)
 {
 	for (size_t i = 0; i < request->n_changes; i++) {
 		const struct config_change *change = &request->changes[i];
-		struct layer *layer = change->flag == &flags[FLAG_DEFINE]
-					      ? NULL
-					      : layer_of_change(config, change);
+		bool done = change->flag == &flags[FLAG_DEFINE];
+		struct layer *layer = done ? NULL : layer_of_change(config, change);
 
 		if (!layer)
 			continue;
@@ -174,6 +177,8 @@ void flags_apply(struct config *config, const struct config_request *request)
 		case FLAG_NET:
 			apply_net(config, layer);
 			break;
+		case FLAG_CASE:
+			break; /* cases.c asks for it */
 		case FLAG_CONSOLE:
 			break; /* it depends on the arch: flags_follow */
 		default:
@@ -191,6 +196,16 @@ static struct layer *given(const struct config *config, unsigned flag)
 			return layer;
 	}
 	return NULL;
+}
+
+const char *flags_case(const struct config *config, struct mark *mark)
+{
+	const struct layer *layer = given(config, FLAG_CASE);
+
+	if (!layer)
+		return NULL;
+	*mark = (struct mark){ &layer->source, 1, 1, (uint32_t)layer->source.len };
+	return layer->source.text;
 }
 
 /* A flag for one boot format, where another one is booted: a later flag has replaced it. */

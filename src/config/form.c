@@ -136,9 +136,45 @@ static uint64_t regex_repeats(const char *p)
 	return product;
 }
 
+/* The end of the bracket expression that begins at `p`, or of the text; in *foreign a \d, \s or \w
+ * in it, which means a backslash or this letter there. */
+static const char *regex_bracket(const char *p, const char **foreign)
+{
+	p += 1 + (p[1] == '^');
+	for (const char *first = p; *p && (*p != ']' || p == first); p++) {
+		if (p[0] == '[' && p[1] && strchr(":.=", p[1])) {
+			const char end[] = { p[1], ']', 0 }, *close = strstr(p + 2, end);
+
+			p = close ? close + 1 : p;
+		} else if (p[0] == '\\' && p[1] && strchr("dDsSwW", p[1])) {
+			*foreign = p;
+		}
+	}
+	return *p ? p : p - 1;
+}
+
+/* What Perl and its kin understand: here a letter with a backslash is this letter, and so `\d+` is
+ * met by any line that has a d in it. glibc knows a few of them. */
+static const char *regex_foreign(const char *p)
+{
+	const char *foreign = NULL;
+
+	for (; *p && !foreign; p++) {
+		if (*p == '[') {
+			p = regex_bracket(p, &foreign);
+		} else if (*p == '\\' && p[1]) {
+			if (isalpha((unsigned char)p[1]) && !strchr("wWsSbB", p[1]))
+				foreign = p;
+			p++;
+		}
+	}
+	return foreign;
+}
+
 static bool check_regex(struct config *config, const char *label, struct node *node)
 {
 	char why[128];
+	const char *foreign;
 	regex_t regex;
 	int error;
 
@@ -165,6 +201,16 @@ static bool check_regex(struct config *config, const char *label, struct node *n
 		return false;
 	}
 	regfree(&regex);
+	foreign = regex_foreign(node->text);
+	if (foreign) {
+		diag_error(config->diags, node->mark,
+			   "'%s' for %s: a POSIX extended regular expression has no '%.2s' here",
+			   config_shown(config, node->text), label, foreign);
+		diag_help(config->diags,
+			  "write [0-9] for \\d and [[:space:]] for \\s; a character that is meant "
+			  "as such needs no backslash, but for .[](){}*+?|^$\\");
+		return false;
+	}
 	node->canon = node->text;
 	return true;
 }
@@ -185,6 +231,37 @@ static bool check_uuid(struct config *config, const char *label, struct node *no
 	}
 	node->canon = node->text;
 	return true;
+}
+
+/* ---- Ends of a VM ---------------------------------------------------------------------------- */
+
+const char *const config_exit_words[] = { "poweroff", "reset", "panic", "crash", NULL };
+
+static bool check_exit(struct config *config, const char *label, struct node *node)
+{
+	uint64_t status;
+	const char *why, *near;
+	char *number;
+
+	if (!config_number(OPTION_UINT, node->text, &status, &why) && status <= 63) {
+		number = arena_printf(&config->arena, "%u", (unsigned)status);
+		node->canon = number;
+		return number;
+	}
+	for (size_t i = 0; config_exit_words[i]; i++) {
+		if (!strcmp(node->text, config_exit_words[i])) {
+			node->canon = node->text;
+			return true;
+		}
+	}
+	near = config_nearest(node->text, config_exit_words);
+	diag_error(config->diags, node->mark, "%s is no end of a VM: '%s'%s%s%s", label,
+		   config_shown(config, node->text), CONFIG_DID_YOU_MEAN(near));
+	diag_help(config->diags,
+		  "write the guest's status, from 0 to 63, where 0 is powering off, too; or one of "
+		  "%s",
+		  config_word_list(config, config_exit_words));
+	return false;
 }
 
 /* ---- PCI functions --------------------------------------------------------------------------- */
@@ -232,10 +309,13 @@ bool form_check(struct config *config, const struct config_type *type, const str
 		return check_ifname(config, label, node);
 	case TEXT_REGEX:
 		return check_regex(config, label, node);
+	case TEXT_EXIT:
+		return check_exit(config, label, node);
 	case TEXT_UUID:
 		return check_uuid(config, label, node);
 	case TEXT_PCI:
 		return check_pci(config, label, node);
+	case TEXT_BACKEND: /* value.c */
 	case TEXT_ANY:
 		break;
 	}

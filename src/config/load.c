@@ -149,6 +149,7 @@ static void complete(struct config *config, const struct config_request *request
 	const struct config_settings *settings = request->settings;
 
 	flags_apply(config, request);
+	cases_apply(config, request);
 	variables_expand_all(config, config->root);
 	variables_warn(config);
 	config->arch = find_arch(config->root);
@@ -213,7 +214,7 @@ static struct config *config_new(const char *name, const struct config_request *
 	return NULL;
 }
 
-struct config *config_load(const struct config_request *request, const struct registry *registry,
+struct config *config_read(const struct config_request *request, const struct registry *registry,
 			   struct diags *diags)
 {
 	const char *path = request->path;
@@ -222,13 +223,22 @@ struct config *config_load(const struct config_request *request, const struct re
 
 	if (!config)
 		return NULL;
+	config->tests = request->tests;
 	flags_define(config, request);
 	if (path)
 		config->root = layer_read(config, config->top, path);
 	else
 		config->root = node_new(&config->arena, NODE_MAP,
 					(struct mark){ .source = &config->top->source });
-	if (load(config, request, registry)) {
+	return config;
+}
+
+struct config *config_load(const struct config_request *request, const struct registry *registry,
+			   struct diags *diags)
+{
+	struct config *config = config_read(request, registry, diags);
+
+	if (config && load(config, request, registry)) {
 		config_free(config);
 		return NULL;
 	}

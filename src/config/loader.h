@@ -117,6 +117,10 @@ struct choices {
 /* The table that a row of kind OPTION_CHOICE or OPTION_CHOICES of the top level means. */
 enum choice_table vm_choice_table(const struct option *option);
 
+/* ---- expect_type.c ------------------------------------------------------------------------- */
+
+extern const struct config_type expect_type;
+
 /* ---- load.c -------------------------------------------------------------------------------- */
 
 /* The entries of one table that the file has and that are good. */
@@ -154,14 +158,21 @@ struct config {
 	struct variable *variables; /* of --define; the last one first */
 	size_t expanded_bytes;	    /* what variables grew to so far */
 	const struct config_settings *settings;
+	bool tests; /* see config_request */
 	struct diags *diags;
 	struct choices choices[TABLE_COUNT];
 	enum arch arch;
 	struct node *root;
+	const struct node *cases; /* once taken out of the tree; NULL: none */
 	struct choice_list lists[TABLE_COUNT];
 	struct typed *typed;  /* what libcyaml loaded */
 	struct vm_config *vm; /* inside of it */
 };
+
+/* As far as the tree: the file and those that it extends, not the flags. Its root is NULL after a
+ * diagnostic. */
+struct config *config_read(const struct config_request *request, const struct registry *registry,
+			   struct diags *diags);
 
 /* Is this a name that `backend:` may have? */
 bool config_backend_known(const char *name);
@@ -235,10 +246,11 @@ struct step {
 
 #define PATH_MAX_STEPS 16
 
-/* Takes the first len bytes of the source's text apart. How many steps, or 0 after a diagnostic.
- * With `whole`, their marks are the source as a whole: the text was not the user's. */
-size_t path_parse(struct config *config, const struct source *source, const char *text, size_t len,
-		  bool whole, struct step *steps);
+/* Takes the first len bytes of the source's text apart, or a text that has one mark for all of it.
+ * How many steps, or 0 after a diagnostic. */
+size_t path_parse(struct config *config, const struct source *source, size_t len,
+		  struct step *steps);
+size_t path_parse_at(struct config *config, struct mark mark, const char *text, struct step *steps);
 
 /* The entry of a list that a step names, or -1 after a diagnostic about what there is. */
 int64_t path_entry(struct config *config, const struct node *list, const struct step *step);
@@ -250,6 +262,9 @@ struct node *path_elided(const struct node *node, const struct choices *choices,
 
 /* Applies --set PATH=VALUE. */
 void override_set(struct config *config, struct layer *layer);
+
+/* Sets a path, which stands at the mark, to a value. */
+void override_node(struct config *config, struct mark mark, const char *path, struct node *value);
 
 /* Sets a path to a text that is no YAML. */
 void override_text(struct config *config, struct layer *layer, const char *path, const char *text);
@@ -265,6 +280,14 @@ void flags_apply(struct config *config, const struct config_request *request);
 /* What follows from flags once the variables are filled in and the arch is known. */
 void flags_follow(struct config *config);
 
+/* The name that --case gives, with its place, or NULL. */
+const char *flags_case(const struct config *config, struct mark *mark);
+
+/* ---- cases.c ------------------------------------------------------------------------------- */
+
+/* Takes `cases` out of the tree, and puts the values of the case asked for into it. */
+void cases_apply(struct config *config, const struct config_request *request);
+
 /* ---- expected.c ---------------------------------------------------------------------------- */
 
 /* Appends the devices that the boot format's guest counts on (boot_row.devices), and those in
@@ -278,6 +301,10 @@ bool config_has_device(const struct config *config, const char *type);
 
 /* Takes NAME=VALUE in. */
 void variables_define(struct config *config, struct layer *layer);
+
+/* Sets a variable, whose name stands at the mark, to a value of the file. It hides others of that
+ * name. */
+void variables_set(struct config *config, struct mark mark, const char *name, struct node *value);
 
 /* Fills in the variables of one scalar, or of a whole tree. What can't be is reported and bad. */
 void variables_expand(struct config *config, struct node *node);

@@ -6,6 +6,8 @@
  */
 #include <string.h>
 
+#include <vibevmm/bytes.h>
+
 #include "loader.h"
 
 struct mark node_place(const struct node *node)
@@ -85,7 +87,7 @@ static const char *const *type_keys(struct config *config, const struct config_t
 
 	while (o && o[n].key)
 		n++;
-	keys = arena_alloc(&config->arena, (n + 2) * sizeof(*keys));
+	keys = arena_alloc(&config->arena, (n + 3) * sizeof(*keys));
 	n = 0;
 	if (keys && type == config_vm_type())
 		keys[n++] = "extends"; /* no option: layer.c takes it */
@@ -94,6 +96,8 @@ static const char *const *type_keys(struct config *config, const struct config_t
 		if (option_exists(config, o) && (!n || strcmp(keys[n - 1], o->key)))
 			keys[n++] = o->key;
 	}
+	if (keys && type == config_vm_type())
+		keys[n++] = "cases"; /* cases.c takes it */
 	return keys;
 }
 
@@ -303,6 +307,24 @@ static bool normalise_value(struct config *config, const struct config_type *typ
 	}
 }
 
+/* `vibevmm test` leaves images as they are: those of the mapping that may be ephemeral are, unless
+ * it says otherwise. */
+static bool is_ephemeral(const struct config *config, const struct node *node,
+			 const struct config_type *type, const struct option *option)
+{
+	if (!config->tests || strcmp(option->key, "ephemeral") != 0)
+		return false;
+	for (const struct option *o = type->options; o->key; o++) {
+		const struct option_disk *disk = o->disk;
+
+		for (size_t i = 0; disk && i < ARRAY_SIZE(disk->unwritten_if); i++) {
+			if (disk->unwritten_if[i] && !strcmp(disk->unwritten_if[i], option->key))
+				return node_get(node, o->key) != NULL;
+		}
+	}
+	return false;
+}
+
 /* Adds the option's default, or reports that it is required. */
 static bool add_missing(struct config *config, struct node *node, const struct config_type *type,
 			const struct option *option)
@@ -333,10 +355,13 @@ static bool add_missing(struct config *config, struct node *node, const struct c
 		return false;
 	child->key = (char *)option->key;
 	child->is_default = true;
-	if (option->def) {
+	if (is_ephemeral(config, node, type, option)) {
+		child->text = (char *)"true";
+		child->from = "default of `vibevmm test`";
+	} else if (option->def) {
 		child->text = (char *)option->def;
-		child->len = strlen(option->def);
 	}
+	child->len = child->text ? strlen(child->text) : 0;
 	return node_add(&config->arena, node, child) &&
 	       normalise_value(config, type, option, child);
 }

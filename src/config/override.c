@@ -1,6 +1,8 @@
 /* override.c: --set PATH=VALUE, and flags that stand for one. */
 #include <string.h>
 
+#include <vibevmm/utf8.h>
+
 #include "loader.h"
 
 struct setter {
@@ -209,7 +211,7 @@ void override_set(struct config *config, struct layer *layer)
 			  "such as --set memory=1G, --set devices.root.path=new.img");
 		return;
 	}
-	n = path_parse(config, &layer->source, text, (size_t)(equals - text), false, steps);
+	n = path_parse(config, &layer->source, (size_t)(equals - text), steps);
 	if (!n)
 		return;
 	value = tree_parse_rest(&config->arena, &layer->source, (size_t)(equals + 1 - text),
@@ -218,15 +220,36 @@ void override_set(struct config *config, struct layer *layer)
 		apply(config, steps, n, value);
 }
 
-void override_text(struct config *config, struct layer *layer, const char *path, const char *text)
+void override_node(struct config *config, struct mark mark, const char *path, struct node *value)
 {
 	struct step steps[PATH_MAX_STEPS];
-	size_t n = path_parse(config, &layer->source, path, strlen(path), true, steps);
-	struct node *value = n ? node_new(&config->arena, NODE_SCALAR, steps[0].mark) : NULL;
+	size_t n = path_parse_at(config, mark, path, steps);
+
+	if (n)
+		apply(config, steps, n, value);
+}
+
+/* All of the flag's text. */
+static struct mark whole(const struct source *source)
+{
+	struct mark mark = { source, 1, 1, 0 };
+	uint32_t c;
+
+	if (!source->len)
+		return (struct mark){ .source = source };
+	for (size_t i = 0, n; (n = utf8_decode(source->text + i, source->len - i, &c)); i += n)
+		mark.length++;
+	return mark;
+}
+
+void override_text(struct config *config, struct layer *layer, const char *path, const char *text)
+{
+	struct mark mark = whole(&layer->source);
+	struct node *value = node_new(&config->arena, NODE_SCALAR, mark);
 
 	if (!value)
 		return;
 	value->text = (char *)text;
 	value->len = strlen(text);
-	apply(config, steps, n, value);
+	override_node(config, mark, path, value);
 }

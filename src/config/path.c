@@ -8,23 +8,22 @@
 
 struct parser {
 	struct config *config;
-	const struct source *source;
+	const struct source *source; /* that begins with the text; NULL: all is at `mark` */
+	struct mark mark;
 	const char *text, *end;
-	bool whole;
 };
 
-/* The place of [from, to) of the text; of a path that the user didn't write, all of the flag's. */
+/* The place of [from, to) of the text. */
 static struct mark place(const struct parser *p, const char *from, const char *to)
 {
-	const char *q = p->whole ? p->source->text : p->text;
-	const char *end = p->whole ? q + p->source->len : to;
 	struct mark mark = { p->source, 1, 1, 0 };
+	const char *q = p->text;
 	uint32_t c;
 
-	if (p->whole && q == end)
-		return (struct mark){ .source = p->source };
-	for (size_t n; q < end && (n = utf8_decode(q, (size_t)(end - q), &c)); q += n) {
-		if (!p->whole && q < from)
+	if (!p->source)
+		return p->mark;
+	for (size_t n; q < to && (n = utf8_decode(q, (size_t)(to - q), &c)); q += n) {
+		if (q < from)
 			mark.column++;
 		else
 			mark.length++;
@@ -65,24 +64,23 @@ static size_t bracket(const struct parser *p, const char *q, struct step *step)
 	return (size_t)(close + 1 - q);
 }
 
-size_t path_parse(struct config *config, const struct source *source, const char *text, size_t len,
-		  bool whole, struct step *steps)
+static size_t parse(const struct parser *p, struct step *steps)
 {
-	const struct parser p = { config, source, text, text + len, whole };
-	const char *q = text;
+	struct config *config = p->config;
+	const char *text = p->text, *q = text;
 	size_t n = 0;
 
-	while (q < p.end || !n) {
+	while (q < p->end || !n) {
 		struct step *step = &steps[n];
 		size_t size;
 		uint32_t c;
 
 		if (n == PATH_MAX_STEPS)
-			return refuse(&p, text, p.end, "this path has too many steps");
+			return refuse(p, text, p->end, "this path has too many steps");
 		*step = (struct step){ .kind = STEP_KEY };
 		step->shown = arena_copy(&config->arena, text, (size_t)(q - text));
 		if (n && *q == '[') {
-			size = bracket(&p, q, step);
+			size = bracket(p, q, step);
 			if (!size)
 				return 0;
 		} else {
@@ -91,24 +89,39 @@ size_t path_parse(struct config *config, const struct source *source, const char
 			if (n && *q == '.') {
 				q++;
 			} else if (n) {
-				size = utf8_decode(q, (size_t)(p.end - q), &c);
-				return refuse(&p, q, q + size, "behind a ']' comes '.' or '['");
+				size = utf8_decode(q, (size_t)(p->end - q), &c);
+				return refuse(p, q, q + size, "behind a ']' comes '.' or '['");
 			}
-			for (name = q; q < p.end && *q != '.' && *q != '['; q++)
+			for (name = q; q < p->end && *q != '.' && *q != '['; q++)
 				;
 			if (q == name)
-				return refuse(&p, name, name + 1, "the name of a key is missing");
+				return refuse(p, name, name + 1, "the name of a key is missing");
 			step->name = arena_copy(&config->arena, name, (size_t)(q - name));
 			if (!step->name)
 				return 0;
 			size = (size_t)(q - name);
 			q = name;
 		}
-		step->mark = place(&p, q, q + size);
+		step->mark = place(p, q, q + size);
 		q += size;
 		n++;
 	}
 	return config->arena.failed ? 0 : n;
+}
+
+size_t path_parse(struct config *config, const struct source *source, size_t len,
+		  struct step *steps)
+{
+	const struct parser p = { config, source, MARK_NONE, source->text, source->text + len };
+
+	return parse(&p, steps);
+}
+
+size_t path_parse_at(struct config *config, struct mark mark, const char *text, struct step *steps)
+{
+	const struct parser p = { config, NULL, mark, text, text + strlen(text) };
+
+	return parse(&p, steps);
 }
 
 /* ---- What a path leads to -------------------------------------------------------------------- */

@@ -164,6 +164,7 @@ static void properties(struct schema *s, const struct config_type *type)
 		json_uint(json, "minLength", 1);
 		json_close(json, '}');
 		json_close(json, '}');
+		schema_cases(json);
 	}
 	for (const struct option *o = type->options; o && o->key; o++) {
 		if (o == type->options || strcmp(o[-1].key, o->key) != 0)

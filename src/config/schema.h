@@ -16,6 +16,9 @@ void schema_types(struct json *json, const char *a, const char *b, const char *c
 /* A reference to the definition NAMESUFFIX. key NULL: in an array. */
 void schema_ref(struct json *json, const char *key, const char *name, const char *suffix);
 
+/* The property `cases`. */
+void schema_cases(struct json *json);
+
 /* The keywords for an option's value, a scalar. */
 void schema_value(struct json *json, const struct option *option);
 

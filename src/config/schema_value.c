@@ -12,6 +12,7 @@
 #define UUID	 "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 #define PCI	 "([0-9A-Fa-f]{4,8}:)?[0-9A-Fa-f]{2}:[01][0-9A-Fa-f][.][0-7]"
 #define MAC	 "[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}"
+#define EXIT	 "[0-9]|[1-5][0-9]|6[0-3]|poweroff|reset|panic|crash"
 #define VARIABLE SCHEMA_VARIABLE
 
 void schema_types(struct json *json, const char *a, const char *b, const char *c)
@@ -94,6 +95,11 @@ static void text_limits(struct json *json, const struct option *o)
 	if (o->text == TEXT_UUID) {
 		json_string(json, "pattern", "^" UUID "$|" VARIABLE);
 		json_string(json, "patternErrorMessage", "Write a UUID, as `uuidgen` makes one");
+	}
+	if (o->text == TEXT_EXIT) {
+		json_string(json, "pattern", "^(" EXIT ")$|" VARIABLE);
+		json_string(json, "patternErrorMessage",
+			    "Write a status from 0 to 63, or poweroff, reset, panic or crash");
 	}
 	if (o->text == TEXT_PCI) {
 		json_string(json, "pattern", "^" PCI "$|" VARIABLE);

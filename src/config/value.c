@@ -227,8 +227,7 @@ static bool check_string(const struct check *c)
 	if (!check_length(c))
 		return false;
 	/* Which backends there are is known to their table alone. */
-	if (c->type == config_vm_type() && !strcmp(c->option->key, "backend") &&
-	    !config_backend_known(c->node->text)) {
+	if (c->option->text == TEXT_BACKEND && !config_backend_known(c->node->text)) {
 		config_backend_words(words, BACKEND_WORDS_MAX);
 		check_word(c, words);
 		return false;

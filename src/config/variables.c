@@ -14,8 +14,8 @@
 struct variable {
 	const char *name;
 	size_t len;
-	const char *value;
-	const struct layer *layer;
+	const char *value, *whence;
+	struct mark mark; /* of its name */
 	bool used;
 	struct variable *next;
 };
@@ -31,12 +31,22 @@ static size_t name_length(const char *p)
 	return len;
 }
 
+static void add(struct config *config, const struct variable *variable)
+{
+	struct variable *copy = arena_alloc(&config->arena, sizeof(*copy));
+
+	if (!copy)
+		return;
+	*copy = *variable;
+	copy->next = config->variables;
+	config->variables = copy;
+}
+
 void variables_define(struct config *config, struct layer *layer)
 {
 	const char *text = layer->source.text;
 	struct mark mark = { &layer->source, 1, 1, 1 };
 	size_t len = name_length(text);
-	struct variable *variable;
 
 	if (!len || text[len] != '=') {
 		mark.column += (uint32_t)len;
@@ -45,21 +55,44 @@ void variables_define(struct config *config, struct layer *layer)
 			  "a name is made of letters, digits and _, and begins with no digit");
 		return;
 	}
-	variable = arena_alloc(&config->arena, sizeof(*variable));
-	if (!variable)
-		return;
-	*variable = (struct variable){ text, len, text + len + 1, layer, false, config->variables };
-	config->variables = variable;
+	mark.length = (uint32_t)len;
+	add(config, &(struct variable){ .name = text,
+					.len = len,
+					.value = text + len + 1,
+					.whence = "from --define",
+					.mark = mark });
+}
+
+void variables_set(struct config *config, struct mark mark, const char *name, struct node *value)
+{
+	size_t len = name_length(name);
+
+	variables_expand(config, value);
+	if (!len || name[len]) {
+		diag_error(config->diags, mark, "'%s' is no name of a variable",
+			   config_shown(config, name));
+		diag_help(config->diags,
+			  "a name is made of letters, digits and _, and begins with no digit");
+	} else if (value->kind != NODE_SCALAR) {
+		diag_error(config->diags, value->mark, "a variable takes a text, not %s",
+			   node_kind_name(value));
+		diag_help(config->diags, "name a key in the place of $%s, such as devices.root",
+			  name);
+	} else if (!value->bad) {
+		add(config, &(struct variable){ .name = name,
+						.len = len,
+						.value = value->text,
+						.whence = "from the case",
+						.mark = mark });
+	}
 }
 
 void variables_warn(struct config *config)
 {
 	for (const struct variable *v = config->variables; v; v = v->next) {
-		struct mark mark = { &v->layer->source, 1, 1, (uint32_t)v->len };
-
 		if (!v->used)
-			diag_warning(config->diags, mark, "nothing here uses ${%.*s}", (int)v->len,
-				     v->name);
+			diag_warning(config->diags, v->mark, "nothing here uses ${%.*s}",
+				     (int)v->len, v->name);
 	}
 }
 
@@ -125,17 +158,17 @@ static void note_origin(struct expansion *e, const char *name, size_t len, const
 }
 
 /* The last --define of a name holds; the others are no mistake that needs a warning. */
-static const char *find_defined(struct expansion *e, const char *name, size_t len)
+static const struct variable *find_defined(struct expansion *e, const char *name, size_t len)
 {
-	const char *value = NULL;
+	const struct variable *found = NULL;
 
 	for (struct variable *v = e->config->variables; v; v = v->next) {
 		if (v->len != len || memcmp(v->name, name, len) != 0)
 			continue;
 		v->used = true;
-		value = value ? value : v->value;
+		found = found ? found : v;
 	}
-	return value;
+	return found;
 }
 
 static const char *find_in_environment(struct expansion *e, const char *name, size_t len)
@@ -161,8 +194,9 @@ static const char *default_value(struct expansion *e, const char *p, const char 
 
 static void report_unset(struct expansion *e, const char *name, size_t len, struct mark mark)
 {
-	const char *words[64], *near;
+	const char *words[64], *near, *key;
 	struct config *config = e->config;
+	const struct node *axis;
 	const char *wanted = arena_copy(&config->arena, name, len);
 	size_t n = 0;
 
@@ -172,9 +206,16 @@ static void report_unset(struct expansion *e, const char *name, size_t len, stru
 	if (!wanted || config->arena.failed)
 		return;
 	near = config_nearest(wanted, words);
+	key = arena_printf(&config->arena, "$%s", wanted);
+	axis = key ? node_get(node_get(config->cases, "matrix"), key) : NULL;
 	wanted = config_shown(config, wanted);
 	diag_error(config->diags, mark, "the variable '%s' is not set%s%s%s", wanted,
 		   CONFIG_DID_YOU_MEAN(near));
+	if (axis) {
+		diag_note(config->diags, axis->key_mark, "it is set in each of these cases");
+		diag_help(config->diags, "choose one by --case, or write ${%s:-DEFAULT}", wanted);
+		return;
+	}
 	diag_help(config->diags,
 		  "set it by --define %s=VALUE or in the environment, or write ${%s:-DEFAULT}",
 		  wanted, wanted);
@@ -213,6 +254,7 @@ static size_t expand_one(struct expansion *e, const char *p)
 {
 	struct diags *diags = e->config->diags;
 	const char *name = p + 2, *close = strchr(p, '}'), *value, *more, *behind, *whence;
+	const struct variable *defined;
 	size_t len = name_length(name);
 	size_t shown = close ? (size_t)(close + 1 - p) : 2 + len;
 
@@ -231,12 +273,9 @@ static size_t expand_one(struct expansion *e, const char *p)
 		diag_help(diags, "write ${NAME} or ${NAME:-DEFAULT}; $$ is a dollar sign");
 		return 0;
 	}
-	value = find_defined(e, name, len);
-	whence = "from --define";
-	if (!value) {
-		value = find_in_environment(e, name, len);
-		whence = "from the environment";
-	}
+	defined = find_defined(e, name, len);
+	value = defined ? defined->value : find_in_environment(e, name, len);
+	whence = defined ? defined->whence : "from the environment";
 	/* As in a shell, what is empty takes the default too. */
 	if (behind != close && (!value || !*value)) {
 		value = default_value(e, behind + 2, close);

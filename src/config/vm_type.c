@@ -149,6 +149,24 @@ static const struct config_type smbios_type = {
 	.size = sizeof(struct smbios_config),
 };
 
+static const struct option skip_options[] = {
+	OPTION(struct skip_config, backend, OPTION_STRING, .text = TEXT_BACKEND, .sample = "kvm",
+	       .doc = "This hypervisor, or auto: any, runs guests of the VM's architecture here"),
+	OPTION(struct skip_config, capability, OPTION_ENUM, .words = hv_cap_words, .def = "none",
+	       .doc = "The hypervisor has this here; linux: it runs whole operating systems"),
+	OPTION(struct skip_config, file, OPTION_PATH, .made = true, .doc = "This file is there"),
+	OPTION(struct skip_config, env, OPTION_STRING, .min = 1, .max = 64, .sample = "CI",
+	       .doc = "This environment variable is set and not empty"),
+	{ 0 },
+};
+
+static const struct config_type skip_type = {
+	.name = "skip_unless",
+	.doc = "Conditions of `vibevmm test`: it skips the VM, and says why, unless all are met",
+	.options = skip_options,
+	.size = sizeof(struct skip_config),
+};
+
 /* The word's index is the bit in enum arch. */
 static const char *const arch_words[] = { "x86_64", "arm64", NULL };
 _Static_assert(ARCH_X86_64 == 1 << 0 && ARCH_ARM64 == 1 << 1, "arch_words follows enum arch");
@@ -168,7 +186,7 @@ static const struct option vm_options[] = {
 	       .doc = "Name of the VM; by default the file's"),
 	OPTION(struct vm_config, arch, OPTION_ENUM, .words = arch_words,
 	       .doc = "Architecture of the guest; by default the host's"),
-	OPTION(struct vm_config, backend, OPTION_STRING, .def = "auto",
+	OPTION(struct vm_config, backend, OPTION_STRING, .text = TEXT_BACKEND, .def = "auto",
 	       .doc = "Hypervisor, or auto: the first of this host that can run the guest"),
 	OPTION(struct vm_config, vcpus, OPTION_UINT, .def = "1", .min = 1, .max = 4096,
 	       .doc = "Number of virtual CPUs"),
@@ -196,6 +214,11 @@ static const struct option vm_options[] = {
 	       .doc = "How the vCPUs make up processors"),
 	OPTION(struct vm_config, smbios, OPTION_MAP, .type = &smbios_type,
 	       .doc = "What the guest is told about its maker"),
+	OPTION(struct vm_config, skip_unless, OPTION_MAP, .type = &skip_type,
+	       .doc = "Conditions of `vibevmm test`: it skips the VM, and says why, unless all are "
+		      "met"),
+	OPTION(struct vm_config, expect, OPTION_MAP, .type = &expect_type,
+	       .doc = "What `vibevmm test` wants to see"),
 	{ 0 },
 };
 

@@ -81,6 +81,12 @@ static uint64_t reg_read(struct device *dev, unsigned claim, uint64_t offset, un
 	}
 }
 
+static void send(struct device *dev, uint8_t byte)
+{
+	console_write(dev->host->console, &byte, 1);
+	device_said(dev, 0, true, &byte, 1);
+}
+
 static void reg_write(struct device *dev, unsigned claim, uint64_t offset, unsigned size,
 		      uint64_t value)
 {
@@ -92,7 +98,7 @@ static void reg_write(struct device *dev, unsigned claim, uint64_t offset, unsig
 	if (offset <= REG_IER && (con->regs[REG_LCR] & LCR_DLAB))
 		con->divisor[offset] = byte;
 	else if (offset == REG_DATA)
-		console_write(dev->host->console, &byte, 1);
+		send(dev, byte);
 	else if (offset < REGS)
 		con->regs[offset] = byte;
 }
@@ -120,6 +126,7 @@ const struct device_row device_debug_console = {
 		.size = sizeof(struct debug_console_config),
 	},
 	.arches = ARCH_ANY,
+	.console = true,
 	.claims = claims,
 	.create = create,
 	.destroy = destroy,

@@ -29,6 +29,7 @@ static void port_write(struct device *dev, unsigned claim, uint64_t offset, unsi
 	(void)offset;
 	(void)size;
 	console_write(dev->host->console, &byte, 1);
+	device_said(dev, 0, true, &byte, 1);
 }
 
 static const struct option options[] = {
@@ -51,6 +52,7 @@ const struct device_row device_micro_console = {
 		.size = sizeof(struct micro_console_config),
 	},
 	.arches = ARCH_X86_64,
+	.console = true,
 	.claims = claims,
 	.create = device_create_nothing,
 	.destroy = device_nothing,

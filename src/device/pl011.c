@@ -458,6 +458,7 @@ const struct device_row device_pl011 = {
 		.size = sizeof(struct pl011_config),
 	},
 	.arches = ARCH_ARM64,
+	.console = true,
 	.claims = claims,
 	.describe = &describe,
 	.wants = HV_CAP_IRQ_LINE,

@@ -134,6 +134,7 @@ void serial_send(struct serial *line, uint8_t data)
 		wire_put(line->wire, &data, 1);
 	else
 		console_write(line->dev->host->console, &data, 1);
+	device_said(line->dev, 0, !line->wire, &data, 1);
 }
 
 static void gather(struct serial *line, bool on)
@@ -190,6 +191,8 @@ int serial_init(struct serial *line, struct device *dev, int registers,
 		return ret;
 	dev->row->reset(dev);
 	if (line->wire)
+		ret = device_line(dev, 0, line->wire);
+	if (line->wire && !ret)
 		ret = wire_listen(line->wire, wire_ready, line);
 	return ret ? err_errno(err, -ret, STATUS_OSERR, "%s", dev->plan->label) : 0;
 }

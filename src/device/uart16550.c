@@ -347,6 +347,7 @@ const struct device_row device_uart16550 = {
 		.size = sizeof(struct uart16550_config),
 	},
 	.arches = ARCH_ANY,
+	.console = true,
 	.claims = claims,
 	.describe = &describe,
 	.wants = HV_CAP_IRQ_LINE,

@@ -197,6 +197,10 @@ static bool turn(struct wire *wire)
 	if (n > 0 && polled[2].revents)
 		serve(wire, polled[2].events, polled[2].revents);
 	tell = wire->there != was_there || (wire->in.len && !had_input);
+	if (wire->typed) {
+		wire->typed = false;
+		tell = true;
+	}
 	if (wire->cut_short && wire->out.len <= wire->out.size / 2) {
 		wire->cut_short = false;
 		tell = true;
@@ -388,6 +392,20 @@ size_t wire_read(struct wire *wire, void *buf, size_t len)
 		wake(wire);
 	pthread_mutex_unlock(&wire->lock);
 	return done;
+}
+
+size_t wire_type(struct wire *wire, const void *buf, size_t len)
+{
+	size_t taken;
+
+	pthread_mutex_lock(&wire->lock);
+	taken = ring_put(&wire->in, buf, len);
+	if (taken) {
+		wire->typed = true;
+		wake(wire);
+	}
+	pthread_mutex_unlock(&wire->lock);
+	return taken;
 }
 
 bool wire_has_input(struct wire *wire)

@@ -74,6 +74,28 @@ enum arch hv_host_arch(void)
 #endif
 }
 
+const char *const hv_cap_words[] = {
+	"none",
+	"ports",
+	"rom",
+	"irq-line",
+	"msi",
+	"irqfd",
+	"ioeventfd",
+	"irqchip-split",
+	"irqchip-full",
+	"pit",
+	"coalesce",
+	"gicv2",
+	"gicv3",
+	"its",
+	"pmu",
+	"sve",
+	[HV_CAP_WORD_LINUX] = "linux",
+	NULL,
+};
+_Static_assert(HV_CAP_SVE == 1 << (HV_CAP_WORD_LINUX - 2), "hv_cap_words has a word for each bit");
+
 const char *hv_cap_name(enum hv_cap cap)
 {
 	switch (cap) {

@@ -49,8 +49,20 @@ static unsigned phys_bits_max(int kvm)
 
 /* Only a VM tells which interrupt controllers there are, and making one takes as long as all the
  * rest of a start. So the VM that was made to ask becomes the next one to run: it is as good as
- * new. It has the usual address width, or the host's if that is less. */
+ * new. It has the usual address width, or the host's if that is less. A forked process has to make
+ * its own: KVM ties a VM to the memory of the process that made it. */
 static atomic_int spare = -1;
+static _Atomic pid_t spare_maker;
+
+static int take_spare(void)
+{
+	int vm = atomic_exchange(&spare, -1);
+
+	if (vm < 0 || spare_maker == getpid())
+		return vm;
+	close(vm);
+	return -1;
+}
 
 static int open_vm(int kvm, unsigned bits)
 {
@@ -63,14 +75,14 @@ static int open_vm(int kvm, unsigned bits)
 
 int kvm_arch_vm_open(int kvm, const struct hv_vm_config *config)
 {
-	int vm = config->phys_bits <= USUAL_PHYS_BITS ? atomic_exchange(&spare, -1) : -1;
+	int vm = config->phys_bits <= USUAL_PHYS_BITS ? take_spare() : -1;
 
 	return vm >= 0 ? vm : open_vm(kvm, config->phys_bits);
 }
 
 void kvm_arch_probe(int kvm, struct hv_caps *caps)
 {
-	int vm = atomic_exchange(&spare, -1), other;
+	int vm = take_spare(), other;
 
 	caps->phys_bits = phys_bits_max(kvm);
 	if (vm < 0)
@@ -78,6 +90,7 @@ void kvm_arch_probe(int kvm, struct hv_caps *caps)
 	if (vm < 0) /* vm_create will say why */
 		return;
 	caps->caps |= kvm_arm64_gic_caps(vm);
+	spare_maker = getpid();
 	other = atomic_exchange(&spare, vm);
 	if (other >= 0)
 		close(other);

@@ -52,11 +52,16 @@ static int build_host(struct machine *m, struct err *err)
 		.arg = m,
 	};
 
+	int ret = panic_init(m, err);
+
+	if (ret)
+		return ret;
 	m->loop = loop_new();
 	m->console = m->loop ? console_new(m->loop, &config) : NULL;
 	if (!m->console)
 		return err_errno(err, ENOMEM, STATUS_OSERR, "console");
 	machine_host_init(m);
+	watch_init(m);
 	return 0;
 }
 
@@ -126,6 +131,7 @@ int machine_build(const struct plan *plan, const struct machine_options *options
 	m->backend = backend;
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->stray.lock, NULL);
+	pthread_mutex_init(&m->lines_lock, NULL);
 	pthread_cond_init(&m->changed, NULL);
 	bus_init(&m->bus[HV_MMIO]);
 	bus_init(&m->bus[HV_PIO]);
@@ -156,9 +162,11 @@ void machine_free(struct machine *m)
 		console_free(m->console);
 	}
 	loop_free(m->loop);
+	free(m->panic_heard);
 	free(m->past);
 	free(m->vcpus);
 	pthread_cond_destroy(&m->changed);
+	pthread_mutex_destroy(&m->lines_lock);
 	pthread_mutex_destroy(&m->stray.lock);
 	pthread_mutex_destroy(&m->lock);
 	free(m);

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -71,21 +72,25 @@ static bool cpu_flag(const char *flag)
 	return found;
 }
 
-/* Control Group v2 (Linux, Documentation/admin-guide/cgroup-v2.rst), memory.max: the lowest of our
- * group and those above it. UINT64_MAX: none. */
-static uint64_t group_limit(void)
+/* Control Group v2 (Linux, Documentation/admin-guide/cgroup-v2.rst): the lowest memory.max, or
+ * cpu.max in processors, of our group and those above it. UINT64_MAX: none. */
+static uint64_t group_limit(const char *file)
 {
-	char line[512], path[640], buf[32];
+	char line[512], path[640], buf[64];
 	uint64_t limit = UINT64_MAX;
 	char *end;
 
 	if (strncmp(first_line("/proc/self/cgroup", line, sizeof(line)), "0::/", 4) != 0)
 		return limit;
 	for (;;) {
-		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", line + 3);
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/%s", line + 3, file);
 		if (isdigit((unsigned char)*first_line(path, buf, sizeof(buf)))) {
-			uint64_t max = strtoull(buf, NULL, 10);
+			uint64_t max = strtoull(buf, &end, 10);
+			uint64_t period =
+				strtoull(end, NULL, 10); /* time is given as a part of it */
 
+			if (period)
+				max = max / period + (max % period != 0);
 			limit = max < limit ? max : limit;
 		}
 		end = strrchr(line + 3, '/');
@@ -106,8 +111,29 @@ uint64_t host_memory(uint64_t wanted)
 	if (sysinfo(&info))
 		return 0;
 	total = ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
-	limit = wanted > ASK_GROUP ? group_limit() : UINT64_MAX;
+	limit = wanted > ASK_GROUP ? group_limit("memory.max") : UINT64_MAX;
 	return limit < total ? limit : total;
+}
+
+uint64_t machine_host_free(void)
+{
+	uint64_t available = meminfo("MemAvailable") * 1024, limit = group_limit("memory.max");
+
+	return limit < available ? limit : available;
+}
+
+unsigned machine_host_cpus(void)
+{
+	uint64_t limit = group_limit("cpu.max");
+	cpu_set_t set;
+	long n;
+
+	if (!sched_getaffinity(0, sizeof(set), &set))
+		n = CPU_COUNT(&set);
+	else
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+	n = n > 0 ? n : 1;
+	return limit < (uint64_t)n ? (unsigned)limit : (unsigned)n;
 }
 
 /* Linux, Documentation/mm/overcommit-accounting.rst. */
@@ -116,6 +142,13 @@ bool host_overcommits(void)
 	char buf[16];
 
 	return !strcmp(first_line("/proc/sys/vm/overcommit_memory", buf, sizeof(buf)), "1");
+}
+
+/* The module kvm_pvm runs user mode alone on the processor. On arm64 there is no such thing. */
+bool host_runs_linux(void)
+{
+	return hv_host_arch() != ARCH_X86_64 ||
+	       (access("/sys/module/kvm_pvm", F_OK) && (cpu_flag("vmx") || cpu_flag("svm")));
 }
 
 /* ---- The host, point by point -------------------------------------------------------------- */
@@ -209,7 +242,7 @@ static void check_ram(struct findings *findings)
 
 static void check_group(struct findings *findings)
 {
-	uint64_t limit = group_limit();
+	uint64_t limit = group_limit("memory.max");
 	char text[24];
 
 	if (limit != UINT64_MAX)

@@ -38,6 +38,7 @@ enum stop_cause {
 	STOP_QUIT,    /* Ctrl-A x */
 	STOP_SIGNAL,  /* .value is its number */
 	STOP_TIMEOUT,
+	STOP_ENDED,  /* by the watch: .end_status */
 	STOP_FAILED, /* we could not go on: .err */
 };
 
@@ -45,11 +46,11 @@ struct vcpu {
 	struct machine *machine;
 	unsigned index;
 	pthread_t thread;
-	_Atomic(struct hv_vcpu *) hv; /* set when it can be kicked */
-	struct bus_hint hints[2];     /* by enum hv_space */
-	uint64_t exits[HV_EXIT_KINDS];
-	uint64_t pc; /* where it was when it left its loop, ... */
-	bool waits;  /* ... waiting to be started */
+	_Atomic(struct hv_vcpu *) hv;	       /* set when it can be kicked */
+	struct bus_hint hints[2];	       /* by enum hv_space */
+	_Atomic uint64_t exits[HV_EXIT_KINDS]; /* written by its thread alone */
+	uint64_t pc;			       /* where it was when it left its loop, ... */
+	bool waits;			       /* ... waiting to be started */
 	struct hv_exit exit;
 };
 
@@ -94,12 +95,26 @@ struct machine {
 	atomic_bool signalled; /* a signal that ends the VM came */
 	atomic_int cause;      /* enum stop_cause */
 	_Atomic uint64_t value;
+	atomic_int end_status;	 /* STOP_ENDED: what to return */
 	const char *stop_who;	 /* the device or backend that the guest told */
 	struct vcpu *stop_vcpu;	 /* STOP_CRASH: whose registers to show */
 	struct err stop_err;	 /* STOP_FAILED */
 	char dump[2048];	 /* STOP_CRASH: registers */
+	char why[600];		 /* what is printed about the end */
 	struct loop_timer timer; /* --timeout */
-	uint64_t start, end;	 /* loop_now */
+
+	/* The watch's: watch.c. */
+	struct loop_timer watch_timer;
+	pthread_mutex_t lines_lock;
+	struct line *lines; /* from one power-on to the next */
+	size_t n_lines;
+
+	/* panic.c; words NULL: this boot format's guests have none. */
+	const char *panic_words;
+	atomic_uchar *panic_heard; /* by device */
+	atomic_bool panicked;
+
+	uint64_t start, end; /* loop_now */
 };
 
 /* Ends the VM for this cause unless another came first (then false). Any thread; safe in a signal
@@ -120,6 +135,15 @@ void machine_attend(struct machine *machine);
 void machine_host_init(struct machine *machine);
 void machine_late_write(void *machine, enum hv_space space, uint64_t addr, const uint8_t *data,
 			unsigned size);
+
+/* Lets the watch of the options, if any, take part: after machine_host_init; and forgets the lines
+ * of devices that go. */
+void watch_init(struct machine *machine);
+void watch_drop_lines(struct machine *machine);
+
+/* Listens for the words that the boot format's kernels print as they panic. */
+int panic_init(struct machine *machine, struct err *err);
+void panic_said(struct machine *machine, const struct device *dev, const uint8_t *buf, size_t len);
 
 /* Everything as after power-on: VM, memory, devices, image. power_off undoes it, and what was built
  * of it after a failure. No vCPU runs and the loop stands still, or has not begun. */
@@ -145,6 +169,10 @@ void doctor_memory(const struct plan *plan, struct findings *findings);
 /* ... as far as a VM that wants so much of it may use. */
 uint64_t host_memory(uint64_t wanted);
 bool host_overcommits(void);
+
+/* Whether the hypervisor runs guests by hardware. Those that emulate kernel code lack too much of
+ * it for Linux. */
+bool host_runs_linux(void);
 
 /* Creates the vCPU on the calling thread, runs it to the VM's end, destroys it. */
 void vcpu_main(struct vcpu *vcpu);

@@ -149,6 +149,7 @@ int machine_power_on(struct machine *m, struct err *err)
 	};
 	int ret = m->backend->vm_create(&config, &m->vm, err);
 
+	timeline_mark(TIMELINE_BACKEND);
 	if (!ret)
 		ret = build_memory(m, err);
 	if (!ret)
@@ -157,6 +158,7 @@ int machine_power_on(struct machine *m, struct err *err)
 		ret = build_devices(m, err);
 	if (!ret)
 		ret = build_image(m, err);
+	timeline_mark(TIMELINE_IMAGE);
 	return ret;
 }
 
@@ -164,6 +166,7 @@ void machine_power_off(struct machine *m)
 {
 	loop_timer_clear(m->loop, &m->drain);
 	m->gathering = 0;
+	watch_drop_lines(m);
 	while (m->n_devices) {
 		struct device *dev = &m->devices[--m->n_devices];
 

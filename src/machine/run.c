@@ -1,6 +1,7 @@
 /* run.c: stage 4: threads, signals, the end and its exit status. */
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -39,6 +40,11 @@ void machine_reset(struct machine *m, const char *who)
 {
 	bool restart = m->plan->config->on_reset == RESET_RESTART;
 
+	if (atomic_load(&m->panicked)) {
+		if (machine_stop(m, STOP_PANIC, 0))
+			m->stop_who = "as its console says";
+		return;
+	}
 	if (machine_stop(m, restart ? STOP_RESTART : STOP_RESET, 0))
 		m->stop_who = who;
 }
@@ -53,6 +59,12 @@ static void stop_from_outside(struct machine *m, enum stop_cause cause, uint64_t
 	if (!machine_stop(m, cause, value) &&
 	    atomic_compare_exchange_strong(&m->cause, &restart, (int)cause))
 		atomic_store(&m->value, value);
+}
+
+void machine_end(struct machine *m, int status)
+{
+	m->end_status = status; /* first: who reports the end may be on another thread */
+	stop_from_outside(m, STOP_ENDED, 0);
 }
 
 void machine_quit(struct machine *m)
@@ -297,51 +309,20 @@ static bool restart(struct machine *m)
 
 /* ---- The end ------------------------------------------------------------------------------- */
 
-static int report_timeout(const struct machine *m)
+/* Fills m->why. */
+static void __attribute__((format(printf, 2, 3))) because(struct machine *m, const char *fmt, ...)
 {
-	log_error("time limit of %llu ms reached",
-		  (unsigned long long)(m->options.timeout / 1000000));
-	for (unsigned i = 0; i < m->n_vcpus; i++) {
-		if (m->vcpus[i].waits)
-			log_error("vCPU %u was waiting to be started", i);
-		else
-			log_error("vCPU %u was at pc %#llx", i, (unsigned long long)m->vcpus[i].pc);
-	}
-	return STATUS_TIMEOUT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(m->why, sizeof(m->why), fmt, ap);
+	va_end(ap);
 }
 
-static int report_crash(const struct machine *m)
+/* The exit status, and why the VM ended unless it ended well. */
+static int judge(struct machine *m)
 {
-	const struct hv_exit *exit = &m->stop_vcpu->exit;
-
-	log_error("guest crashed: vCPU %u: %s", m->stop_vcpu->index,
-		  exit->kind == HV_EXIT_TRIPLE_FAULT ? "triple fault" : exit->text);
-	if (log_get_level() >= LOG_ERROR)
-		fputs(m->dump, stderr);
-	return STATUS_GUEST_CRASH;
-}
-
-static int report_reset(const struct machine *m)
-{
-	if (m->plan->config->on_reset == RESET_EXIT)
-		return STATUS_OK;
-	log_error("guest reset itself (%s); `on_reset: exit` would make that a good end, and "
-		  "`on_reset: restart` a new start",
-		  m->stop_who);
-	return STATUS_GUEST_RESET;
-}
-
-static int report_signal(const struct machine *m, int sig)
-{
-	log_error("ended by signal %d (%s)%s", sig, strsignal(sig),
-		  m->asked ? "; the guest did not power off when asked" : "");
-	return STATUS_SIGNAL + sig;
-}
-
-/* Says why the VM ended, unless it ended well, and gives the exit status. */
-static int report(const struct machine *m)
-{
-	uint64_t value = m->value;
+	unsigned long long value = m->value;
 
 	switch ((enum stop_cause)m->cause) {
 	case STOP_NONE:
@@ -350,31 +331,86 @@ static int report(const struct machine *m)
 	case STOP_HALT:
 	case STOP_POWEROFF:
 		return STATUS_OK;
+	case STOP_ENDED:
+		return m->end_status;
 	case STOP_EXIT:
 		if (value <= STATUS_GUEST_MAX)
 			return (int)value;
-		log_error("guest wrote %#llx to %s; statuses end at %d", (unsigned long long)value,
-			  m->stop_who, STATUS_GUEST_MAX);
+		because(m, "guest wrote %#llx to %s; statuses end at %d", value, m->stop_who,
+			STATUS_GUEST_MAX);
 		return STATUS_GUEST_MAX;
 	case STOP_PANIC:
-		log_error("guest panicked (%s)", m->stop_who);
+		because(m, "guest panicked (%s)", m->stop_who);
 		return STATUS_GUEST_PANIC;
 	case STOP_RESET:
-		return report_reset(m);
+		if (m->plan->config->on_reset == RESET_EXIT)
+			return STATUS_OK;
+		because(m,
+			"guest reset itself (%s); `on_reset: exit` would make that a good end, and "
+			"`on_reset: restart` a new start",
+			m->stop_who);
+		return STATUS_GUEST_RESET;
 	case STOP_CRASH:
-		return report_crash(m);
+		because(m, "guest crashed: vCPU %u: %s", m->stop_vcpu->index,
+			m->stop_vcpu->exit.kind == HV_EXIT_TRIPLE_FAULT ? "triple fault"
+									: m->stop_vcpu->exit.text);
+		return STATUS_GUEST_CRASH;
 	case STOP_QUIT:
-		log_error("ended by Ctrl-A x");
+		because(m, "ended by Ctrl-A x");
 		return STATUS_SIGNAL + SIGINT;
 	case STOP_SIGNAL:
-		return report_signal(m, (int)value);
+		because(m, "ended by signal %d (%s)%s", (int)value, strsignal((int)value),
+			m->asked ? "; the guest did not power off when asked" : "");
+		return STATUS_SIGNAL + (int)value;
 	case STOP_TIMEOUT:
-		return report_timeout(m);
+		because(m, "time limit of %llu ms reached",
+			(unsigned long long)(m->options.timeout / 1000000));
+		return STATUS_TIMEOUT;
 	case STOP_FAILED:
-		log_error("%s", m->stop_err.text);
+		because(m, "%s", m->stop_err.text);
 		return m->stop_err.status ? m->stop_err.status : STATUS_OSERR;
 	}
 	return STATUS_BUG;
+}
+
+static void print_places(const struct machine *m)
+{
+	for (unsigned i = 0; i < m->n_vcpus; i++) {
+		if (m->vcpus[i].waits)
+			log_error("vCPU %u was waiting to be started", i);
+		else
+			log_error("vCPU %u was at pc %#llx", i, (unsigned long long)m->vcpus[i].pc);
+	}
+}
+
+static int report(struct machine *m)
+{
+	int status = judge(m);
+
+	if (m->why[0])
+		log_error("%s", m->why);
+	if (m->cause == STOP_TIMEOUT)
+		print_places(m);
+	if (m->cause == STOP_CRASH && log_get_level() >= LOG_ERROR)
+		fputs(m->dump, stderr);
+	return status;
+}
+
+enum machine_end machine_ended(const struct machine *m, const char **why)
+{
+	static const enum machine_end ends[] = {
+		[STOP_NONE] = MACHINE_FAILED,	  [STOP_RESTART] = MACHINE_FAILED,
+		[STOP_HALT] = MACHINE_POWEROFF,	  [STOP_POWEROFF] = MACHINE_POWEROFF,
+		[STOP_EXIT] = MACHINE_EXIT,	  [STOP_PANIC] = MACHINE_PANIC,
+		[STOP_RESET] = MACHINE_RESET,	  [STOP_CRASH] = MACHINE_CRASH,
+		[STOP_QUIT] = MACHINE_SIGNAL,	  [STOP_SIGNAL] = MACHINE_SIGNAL,
+		[STOP_TIMEOUT] = MACHINE_TIMEOUT, [STOP_ENDED] = MACHINE_ENDED,
+		[STOP_FAILED] = MACHINE_FAILED,
+	};
+
+	if (why)
+		*why = m->why;
+	return ends[m->cause];
 }
 
 static void start_timer(struct machine *m)
@@ -407,6 +443,7 @@ int machine_run(struct machine *m)
 	while (live(m) && restart(m))
 		;
 	m->end = loop_now();
+	timeline_mark(TIMELINE_EXIT);
 
 	/* A signal from here on ends the process at once, the terminal as it was. */
 	terminal_restore();

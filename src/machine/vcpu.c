@@ -94,6 +94,13 @@ static void vcpu_crash(struct vcpu *vcpu, struct hv_vcpu *hv)
 	m->backend->vcpu_dump(hv, m->dump, sizeof(m->dump));
 }
 
+/* Others may read it meanwhile, but nobody else adds to it: no locked instruction is needed. */
+static inline void count(_Atomic uint64_t *n)
+{
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
 static void vcpu_loop(struct vcpu *vcpu, struct hv_vcpu *hv)
 {
 	struct machine *m = vcpu->machine;
@@ -101,9 +108,10 @@ static void vcpu_loop(struct vcpu *vcpu, struct hv_vcpu *hv)
 
 	if (vcpu->index == 0) /* for a signal that came when there was nobody to kick */
 		machine_attend(m);
+	timeline_mark(TIMELINE_GUEST);
 	while (!machine_stopping(m)) {
 		m->backend->vcpu_run(hv, exit);
-		vcpu->exits[exit->kind]++;
+		count(&vcpu->exits[exit->kind]);
 		switch (exit->kind) {
 		case HV_EXIT_PIO:
 			vcpu_io(vcpu, HV_PIO, exit);

@@ -106,33 +106,6 @@ static void check_sectors(struct planner *p, const struct config_choice *choice,
 		  shell_quote(node->canon, word, sizeof(word)));
 }
 
-/* Whether the file is of the format that is given: false after an error. One that the user calls
- * raw may still hold anything: the guest alone looks at it. */
-static bool check_format(struct planner *p, const struct config_choice *choice,
-			 const struct node *node, const struct option_disk *disk)
-{
-	const struct node *option = node_get(choice->node, disk->format);
-	const char *magic = disk->magic[plan_option(choice, disk->format)];
-	char head[8] = { 0 }, word[SHELL_QUOTE_MAX];
-	int fd;
-
-	if (!magic)
-		return true;
-	fd = open(node->canon, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return true; /* the device finds out */
-	if (pread(fd, head, sizeof(head) - 1, 0) >= 0 && !strncmp(head, magic, strlen(magic))) {
-		close(fd);
-		return true;
-	}
-	close(fd);
-	diag_error(p->diags, node->mark, "disk '%s' is no %s image", node->canon, option->text);
-	diag_note(p->diags, option->mark, "the format is given here");
-	diag_help(p->diags, "`qemu-img info %s` tells what it is; a raw image needs no 'format'",
-		  shell_quote(node->canon, word, sizeof(word)));
-	return false;
-}
-
 static int add_disk(struct things *things, const struct config_choice *choice,
 		    const struct option *option, const struct node *node)
 {
@@ -158,8 +131,6 @@ static int add_disk(struct things *things, const struct config_choice *choice,
 		return 0;
 	}
 	if (!plan_check_access(p, node->mark, "disk", path, thing.written))
-		return 0;
-	if (S_ISREG(st.st_mode) && disk->magic && !check_format(p, choice, node, disk))
 		return 0;
 	if (S_ISREG(st.st_mode) && disk->sector &&
 	    !(disk->format && plan_option(choice, disk->format)))

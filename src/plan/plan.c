@@ -85,6 +85,7 @@ struct plan *plan_make(const struct vm_config *config, const struct registry *re
 	if (!ret) {
 		plan_conflicts(&p);
 		plan_boot(&p);
+		plan_expect(&p);
 	} else {
 		plan_free(p.plan);
 		p.plan = NULL;

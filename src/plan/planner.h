@@ -32,6 +32,7 @@ int plan_platform(struct planner *p); /* vCPUs, interrupt controller, what belon
 int plan_memory(struct planner *p);   /* RAM, ROM, reserved, holes */
 int plan_devices(struct planner *p);  /* every claim's place; afterwards regions are sorted */
 int plan_checks(struct planner *p);   /* MAC addresses, disk images */
+void plan_expect(struct planner *p);  /* consoles, and the rules of `expect` */
 int plan_places(struct planner *p);   /* its part for claims that are not fixed */
 void plan_conflicts(struct planner *p);
 

@@ -24,6 +24,8 @@
 #define COMMAND_MASTER	(1U << 2)
 #define COMMAND_NO_INTX (1U << 10)
 
+#define BAR_MAX (1ULL << 60) /* six of them can be added up */
+
 static struct vfio_device *device_of(struct pci_function *f)
 {
 	return (struct vfio_device *)f;
@@ -231,7 +233,8 @@ static int find_bars(struct vfio_device *d, const uint8_t raw[PCI_CONFIG_SIZE],
 			return err_errno(err, errno, STATUS_OSERR, "%s: BAR %u", label, i);
 		if (info->size && !vfio_bar_kind(raw, i, &d->bars[i])) {
 			log_info("%s: its ports, BAR %u, are not passed through", label, i);
-		} else if (info->size >= 16 && bytes_is_power_of_2(info->size)) {
+		} else if (info->size >= 16 && info->size <= BAR_MAX &&
+			   bytes_is_power_of_2(info->size)) {
 			d->bars[i].size = info->size;
 			map_region(d, i, info, msix);
 		}

@@ -209,10 +209,12 @@ static bool can_open(const struct examined *e)
 	for (int i = 0; i < 2; i++) {
 		const char *path = i ? group : all;
 
-		if (!faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS))
+		int error = faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) ? errno : 0;
+
+		if (!error)
 			continue;
-		MISSING(e, "%s, for %s: %s", path, e->function, strerror(errno));
-		if (errno == EACCES || errno == EPERM)
+		MISSING(e, "%s, for %s: %s", path, e->function, strerror(error));
+		if (error == EACCES || error == EPERM)
 			finding_command(e->findings, "sudo setfacl -m %s %s", user, path);
 		else
 			finding_command(e->findings, "sudo modprobe vfio_iommu_type1");

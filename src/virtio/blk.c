@@ -250,14 +250,10 @@ static const char *const cache_words[] = {
 	NULL,
 };
 
-/* QEMU, docs/interop/qcow2.txt, "Header". */
-static const char *const format_magic[] = { [DISK_RAW] = NULL, [DISK_QCOW2] = "QFI\xfb" };
-
 static const struct option_disk image = {
 	.unwritten_if = { "read_only", "ephemeral" },
 	.sector = "sector",
 	.format = "format",
-	.magic = format_magic,
 };
 
 static const struct option options_rows[] = {

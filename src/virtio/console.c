@@ -111,6 +111,7 @@ static void config_write(struct virtio *v, unsigned offset, unsigned size)
 			wire_put(first->wire, byte, 1);
 		else
 			console_write(v->dev->host->console, byte, 1);
+		device_said(v->dev, 0, !first->wire, byte, 1);
 	}
 	memset(console->config, 0, sizeof(console->config));
 	bytes_put32(console->config + CONFIG_PORTS, console->n_lines);
@@ -236,7 +237,9 @@ static int open_line(struct console_line *line, const struct wire_config *to, st
 		 line->name ? line->name : "");
 	ret = wire_new(&line->wire, to, name, err);
 	if (!ret) {
-		ret = wire_listen(line->wire, happened, line->console);
+		ret = device_line(line->console->v->dev, line->id, line->wire);
+		if (!ret)
+			ret = wire_listen(line->wire, happened, line->console);
 		if (ret)
 			err_errno(err, -ret, STATUS_OSERR, "%s", name);
 	}
@@ -399,5 +402,6 @@ const struct device_row device_virtio_console = {
 		.size = sizeof(struct virtio_console_config),
 	},
 	VIRTIO_ROW_OWN(claims, check),
+	.console = true,
 	.create = device_create_console,
 };

@@ -12,12 +12,15 @@
  * for the disk that its log goes to; programs may. */
 static size_t send(struct console_line *line, const void *p, size_t len)
 {
+	struct device *dev = line->console->v->dev;
+
 	if (line->wire && !line->log)
-		return wire_write(line->wire, p, len);
-	if (line->wire)
+		len = wire_write(line->wire, p, len);
+	else if (line->wire)
 		wire_put(line->wire, p, len);
 	else
-		console_write(line->console->v->dev->host->console, p, len);
+		console_write(dev->host->console, p, len);
+	device_said(dev, line->id, !line->wire, p, len);
 	return len;
 }
 

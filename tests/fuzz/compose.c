@@ -1,4 +1,5 @@
-/* compose.c: a config out of three files and some flags: extends, overrides, variables.
+/* compose.c: a config out of three files and some flags: extends, overrides, variables,
+ * cases.
  *
  * Lines of %% divide the input: vm.yaml, base.yaml, site.yaml, then flags, one a line, as
  * `name value`. (No YAML is lost: a line that begins with % is refused anyway.)
@@ -95,13 +96,39 @@ static size_t flags(char *text, struct config_change *changes, size_t max)
 	return n;
 }
 
+static void load(const struct config_request *request)
+{
+	struct diags *diags = diags_new();
+
+	must(diags);
+	vm_check(config_load(request, machine_registry(), diags), diags);
+}
+
+/* The first case and the last: all that are named must be found again. */
+static void load_cases(struct config_request *request)
+{
+	struct diags *diags = diags_new();
+	struct config_cases cases;
+
+	must(diags);
+	request->tests = true;
+	must(!config_cases(request, machine_registry(), diags, &cases) || !cases.n);
+	if (cases.n) {
+		request->case_name = cases.names[0];
+		load(request);
+		request->case_name = cases.names[cases.n - 1];
+		load(request);
+	}
+	config_cases_free(&cases);
+	diags_free(diags);
+}
+
 static void fuzz_one(const uint8_t *data, size_t size)
 {
 	struct config_change changes[16];
 	struct config_request request = { .path = names[0], .changes = changes };
 	char *text = malloc(size + 1), *rest = text, *end;
 	static bool ready;
-	struct diags *diags;
 
 	if (!ready)
 		set_up();
@@ -119,8 +146,7 @@ static void fuzz_one(const uint8_t *data, size_t size)
 	}
 	if (rest)
 		request.n_changes = flags(rest, changes, ARRAY_SIZE(changes));
-	diags = diags_new();
-	must(diags);
-	vm_check(config_load(&request, machine_registry(), diags), diags);
+	load(&request);
+	load_cases(&request);
 	free(text);
 }

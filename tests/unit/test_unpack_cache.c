@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include <vibevmm/bytes.h>
+#include <vibevmm/cache.h>
 
 #include "unpack_helpers.h"
 
@@ -330,7 +331,7 @@ static bool has(int dir, const char *name)
 
 static void test_bounded(void **state)
 {
-	int dir = unpack_cache_open(), fd;
+	int dir = cache_open(), fd;
 	char name[32];
 
 	(void)state;

@@ -553,6 +553,27 @@ static void a_link_to_a_dead_terminal_is_replaced_and_nothing_else_is(void **sta
 	assert_null(other);
 }
 
+static void what_is_typed_comes_without_anybody_there(void **state)
+{
+	char got[BIG];
+
+	(void)state;
+	config.socket = path;
+	open_wire();
+	assert_false(wire_connected(wire));
+	assert_int_equal(wire_type(wire, "root\n", 5), 5);
+	assert_true(events_wait(&ready, 1));
+	assert_true(wire_connected(wire));
+	assert_int_equal(wire_read(wire, got, sizeof(got)), 5);
+	assert_memory_equal(got, "root\n", 5);
+	assert_int_equal(wire_type(wire, pattern, BIG), 4096); /* that's all the room there is */
+	assert_int_equal(wire_type(wire, pattern, 1), 0);
+	close_wire();
+	config = (struct wire_config){ .file = path };
+	open_wire();
+	assert_int_equal(wire_type(wire, "x", 1), 0); /* a log gives nothing */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -578,6 +599,7 @@ int main(void)
 		TEST(the_last_words_reach_a_client_that_reads_them_late),
 		TEST(a_terminal_is_found_by_its_link_and_is_raw),
 		TEST(a_link_to_a_dead_terminal_is_replaced_and_nothing_else_is),
+		TEST(what_is_typed_comes_without_anybody_there),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

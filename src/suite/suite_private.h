@@ -1,0 +1,108 @@
+/* suite_private.h: shared by the files of the runner. */
+#ifndef SUITE_PRIVATE_H
+#define SUITE_PRIVATE_H
+
+#include <vibevmm/suite.h>
+
+#include <signal.h>
+#include <sys/types.h>
+
+#define SUITE_NAME_MAX 4096 /* of a path, and of a case's name, with its NUL */
+
+/* ---- collect_find.c: which files ------------------------------------------------------------ */
+
+struct suite_paths {
+	char **list;
+	size_t n, cap;
+};
+
+/* The files that the choice's paths stand for, each once. 0 or -errno with err. */
+int suite_find(const struct suite_choice *choice, struct suite_paths *paths, struct err *err);
+void suite_paths_free(struct suite_paths *paths);
+
+/* ---- collect.c ------------------------------------------------------------------------------ */
+
+void suite_case_free(struct suite_case *c);
+
+/* ---- durations.c: how long cases took last time --------------------------------------------- */
+
+/* Fills .known of the cases, by a file in the user's cache. Nothing is known without it, or if it
+ * is broken, with a warning. */
+void suite_durations_load(struct suite *suite);
+
+/* Remembers there those that ran to their end. */
+void suite_durations_save(const struct suite *suite, const struct suite_run *run);
+
+/* ---- budget.c: what may run at once --------------------------------------------------------- */
+
+struct suite_budget {
+	unsigned vcpus, running_vcpus;
+	uint64_t memory, running_memory;
+	unsigned running;
+};
+
+void suite_budget_init(struct suite_budget *budget, const struct suite_options *options);
+bool suite_budget_fits(const struct suite_budget *budget, const struct suite_case *c);
+void suite_budget_take(struct suite_budget *budget, const struct suite_case *c);
+void suite_budget_give(struct suite_budget *budget, const struct suite_case *c);
+
+/* ---- run.c ---------------------------------------------------------------------------------- */
+
+/* A signalfd(2) of the signals that stop a suite, which are blocked from here on; *old is the mask
+ * before. What the parent ignores for us stays ignored: nohup(1). -1 with errno. */
+int suite_signals(sigset_t *old);
+
+/* ---- run_child.c: a process for each VM ----------------------------------------------------- */
+
+struct suite_child {
+	pid_t pid;
+	int pidfd, out, err;
+	struct expect_report *report; /* shared with the child */
+	uint64_t begin, limit;	      /* loop_now; limit: its own */
+	uint64_t deadline;	      /* when it is ended, or ended harder; 0: never */
+	unsigned pushed;	      /* how often it was asked to end */
+	bool hung;		      /* it went beyond its time limit */
+};
+
+/* 0 or -errno with err. */
+int suite_child_start(struct suite_child *child, const struct suite_case *c,
+		      const struct suite_options *options, struct err *err);
+
+/* Ends it, harder each time: SIGTERM, SIGTERM again, SIGKILL. */
+void suite_child_push(struct suite_child *child);
+void suite_child_kill(struct suite_child *child);
+
+/* Gives back what the host holds of its output but the last of it. */
+void suite_child_trim(const struct suite_child *child);
+
+/* Its pidfd is readable: collects its exit status and what it left into the result, and frees. */
+void suite_child_end(struct suite_child *child, struct suite_result *result);
+
+/* ---- boot.c --------------------------------------------------------------------------------- */
+
+/* In the forked child: builds and runs the case's VM, and judges it. Standard output and error are
+ * files already. Returns the exit status; *report is shared with the parent. */
+int suite_boot(const struct suite_case *c, const struct suite_options *options,
+	       struct expect_report *report);
+
+/* ---- result.c ------------------------------------------------------------------------------- */
+
+/* A result with all its strings, empty but for name and file. 0 or -ENOMEM: then free it. */
+int suite_result_init(struct suite_result *result, const char *name, const char *file,
+		      const char *worker);
+void suite_result_free(struct suite_result *result);
+
+/* Puts a text in the place of an old one, and frees that. NULL: the old one stays. */
+void suite_replace(char **text, char *by);
+
+/* The last SUITE_CONSOLE_MAX bytes of a file as a text, zeros made visible; *cut: how many stood
+ * before them. NULL: out of memory. */
+char *suite_text_of(int fd, uint64_t *cut);
+
+/* ---- run_artifacts.c ------------------------------------------------------------------------ */
+
+/* Writes the case's folder. 0 or -errno with err. */
+int suite_artifacts(const char *dir, const struct suite_case *c, const struct suite_result *result,
+		    struct err *err);
+
+#endif
