@@ -239,10 +239,14 @@ static void emit_maps(struct text *text, const struct config_type *type, const s
 	text_adds(text, "]");
 }
 
+/* What was reported to be no mapping has no options: it stands for an empty one, so that the entries
+ * behind it keep their places. */
 static void emit_map(struct text *text, const struct config_type *type, const struct node *map)
 {
+	uint32_t n = map->kind == NODE_MAP ? map->n_children : 0;
+
 	text_adds(text, "{\n");
-	for (uint32_t i = 0; i < map->n_children; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		const struct node *child = map->children[i];
 		const struct option *option = option_match(type, child);
 
