@@ -239,8 +239,8 @@ static void emit_maps(struct text *text, const struct config_type *type, const s
 	text_adds(text, "]");
 }
 
-/* What was reported to be no mapping has no options: it stands for an empty one, so that the entries
- * behind it keep their places. */
+/* What was reported to be no mapping has no options: it stands for an empty one, so that the
+ * entries behind it keep their places. */
 static void emit_map(struct text *text, const struct config_type *type, const struct node *map)
 {
 	uint32_t n = map->kind == NODE_MAP ? map->n_children : 0;
