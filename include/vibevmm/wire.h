@@ -68,6 +68,10 @@ bool wire_has_input(struct wire *wire);
  * thread, locks held or not: ready follows on the wire's thread. */
 size_t wire_type(struct wire *wire, const void *buf, size_t len);
 
+/* What the guest says is followed in this process: from now on somebody counts as being there, lest
+ * a program in the guest waits for a client. Before wire_listen. */
+void wire_follow(struct wire *wire);
+
 /* Somebody is there, or has left input behind. Always true for a file. Any thread. */
 bool wire_connected(struct wire *wire);
 

@@ -408,6 +408,13 @@ size_t wire_type(struct wire *wire, const void *buf, size_t len)
 	return taken;
 }
 
+void wire_follow(struct wire *wire)
+{
+	pthread_mutex_lock(&wire->lock);
+	wire->followed = true;
+	pthread_mutex_unlock(&wire->lock);
+}
+
 bool wire_has_input(struct wire *wire)
 {
 	bool has;
@@ -423,7 +430,7 @@ bool wire_connected(struct wire *wire)
 	bool connected;
 
 	pthread_mutex_lock(&wire->lock);
-	connected = wire->there || wire->in.len;
+	connected = wire->there || wire->followed || wire->in.len;
 	pthread_mutex_unlock(&wire->lock);
 	return connected;
 }

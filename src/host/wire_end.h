@@ -63,6 +63,7 @@ struct wire {
 	struct ring out, in;
 	bool there;	/* fd is open */
 	bool typed;	/* input came by wire_type: tell */
+	bool followed;	/* in this process: wire_follow */
 	bool ripe;	/* out is worth a write: a line ended, it is half full, or 10 ms went by */
 	bool cut_short; /* a write was: tell when there is room */
 	bool lagging;	/* the log: nothing more is taken until all is written */

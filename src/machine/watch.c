@@ -40,6 +40,7 @@ static int add_line(struct device_host *host, struct device *dev, unsigned port,
 	if (lines) {
 		lines[m->n_lines++] = (struct line){ dev->plan, port, wire };
 		m->lines = lines;
+		wire_follow(wire);
 		ret = 0;
 	}
 	pthread_mutex_unlock(&m->lines_lock);
