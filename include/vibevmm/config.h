@@ -134,6 +134,9 @@ struct node {
 /* The child with that key, or NULL; node may be NULL or any kind. */
 struct node *node_get(const struct node *node, const char *key);
 
+/* The same, if the user wrote it: a default's counts as none. */
+const struct node *node_given(const struct node *node, const char *key);
+
 /* A path like "devices[2].virtio-blk.path" from root, or NULL. */
 struct node *node_find(const struct node *root, const char *path);
 

@@ -21,7 +21,10 @@ enum timeline_point {
 	TIMELINE_POINTS,
 };
 
-/* CLOCK_MONOTONIC in nanoseconds by point; 0: not reached. */
+/* CLOCK_MONOTONIC in nanoseconds. */
+uint64_t timeline_now(void);
+
+/* That clock by point; 0: not reached. */
 extern _Atomic uint64_t timeline_at[TIMELINE_POINTS];
 
 /* Sets it to now, the first time. */

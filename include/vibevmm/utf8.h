@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Decodes the character at p (len bytes are readable) into *c and returns its length in bytes: 1
  * to 4, or 0 if there is none: len is 0, or the bytes are not UTF-8 as RFC 3629 section 4 has it
@@ -55,6 +56,21 @@ static inline bool utf8_is_control(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
 	       (c >= 0x2066 && c <= 0x2069);
+}
+
+/* Every byte of what no terminal should be sent, or is no UTF-8, becomes '?'. */
+static inline void utf8_tidy(char *text)
+{
+	size_t len = strlen(text), n;
+	uint32_t c = 0;
+
+	for (; len; text += n, len -= n) {
+		n = utf8_decode(text, len, &c);
+		if (n && !utf8_is_control(c))
+			continue;
+		n = n ? n : 1;
+		memset(text, '?', n);
+	}
 }
 
 /* Columns that a character takes on a terminal: combining marks none, East Asian wide characters

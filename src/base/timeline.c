@@ -5,7 +5,7 @@
 
 _Atomic uint64_t timeline_at[TIMELINE_POINTS];
 
-static uint64_t now(void)
+uint64_t timeline_now(void)
 {
 	struct timespec t;
 
@@ -17,7 +17,7 @@ void timeline_set(enum timeline_point point)
 {
 	uint64_t none = 0;
 
-	atomic_compare_exchange_strong(&timeline_at[point], &none, now());
+	atomic_compare_exchange_strong(&timeline_at[point], &none, timeline_now());
 }
 
 void timeline_begin(void)

@@ -118,9 +118,6 @@ int cli_usage(const struct cli_command *command, const char *fmt, ...)
 /* Whether to colour what goes to this file descriptor: a terminal, and NO_COLOR not set. */
 bool cli_colour(int fd);
 
-/* CLOCK_MONOTONIC in nanoseconds. */
-uint64_t cli_now(void);
-
 /* ---- progress.c: a bar on standard error, if that is a terminal and it takes a while -------- */
 
 struct cli_progress {

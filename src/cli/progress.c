@@ -1,8 +1,9 @@
 /* progress.c: a bar on the terminal for what takes its time. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include <vibevmm/timeline.h>
 
 #include "cli.h"
 
@@ -11,17 +12,9 @@
 #define WIDTH	    79
 #define BAR	    20
 
-uint64_t cli_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 void cli_progress_begin(struct cli_progress *p)
 {
-	*p = (struct cli_progress){ .start = cli_now(), .terminal = isatty(STDERR_FILENO) };
+	*p = (struct cli_progress){ .start = timeline_now(), .terminal = isatty(STDERR_FILENO) };
 }
 
 size_t cli_progress_text(const char *path, uint64_t done, uint64_t total, uint64_t ns, char *buf,
@@ -57,7 +50,7 @@ void cli_progress(void *arg, const char *path, uint64_t done, uint64_t total)
 
 	if (!p->terminal)
 		return;
-	now = cli_now();
+	now = timeline_now();
 	if (now - p->start < PATIENCE_NS || now - p->last < INTERVAL_NS)
 		return;
 	p->last = now;

@@ -10,6 +10,7 @@
 
 #include <vibevmm/bytes.h>
 #include <vibevmm/suite.h>
+#include <vibevmm/timeline.h>
 #include <vibevmm/utf8.h>
 
 #include "cli.h"
@@ -201,7 +202,7 @@ static void draw(struct cli_test_progress *p)
 {
 	char bar[BAR + 1], line[512], *at = line, *end = line + sizeof(line);
 	size_t filled = p->suite->n ? p->done * BAR / p->suite->n : BAR;
-	uint64_t now = cli_now(), left;
+	uint64_t now = timeline_now(), left;
 	const char *between = ": ";
 
 	if (!p->live || now - p->last < REDRAW_NS)
@@ -243,7 +244,7 @@ int cli_test_progress_begin(struct cli_test_progress *p, const struct suite *sui
 		.quiet = quiet,
 		.live = !quiet && isatty(STDOUT_FILENO) && !(term && !strcmp(term, "dumb")),
 		.colour = cli_colour(STDOUT_FILENO),
-		.begin = cli_now(),
+		.begin = timeline_now(),
 		.running = calloc(suite->n + 1, sizeof(*p->running)),
 	};
 	return p->running ? 0 : -ENOMEM;

@@ -15,14 +15,10 @@ void *cases_memory(struct cases *c, size_t n, size_t size)
 static const char *tidy(struct cases *c, const char *text)
 {
 	const char *shown = config_shown(c->config, text);
-	size_t len = strlen(shown), n;
-	char *copy = arena_copy(&c->scratch, shown, len);
-	uint32_t ch = 0;
+	char *copy = arena_copy(&c->scratch, shown, strlen(shown));
 
-	for (size_t i = 0; copy && (n = utf8_decode(copy + i, len - i, &ch)); i += n) {
-		if (utf8_is_control(ch))
-			memset(copy + i, '?', n);
-	}
+	if (copy)
+		utf8_tidy(copy);
 	return copy ? copy : "";
 }
 

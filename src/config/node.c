@@ -95,6 +95,13 @@ struct node *node_get(const struct node *node, const char *key)
 	return get(node, key, strlen(key));
 }
 
+const struct node *node_given(const struct node *node, const char *key)
+{
+	const struct node *child = node_get(node, key);
+
+	return child && !child->is_default ? child : NULL;
+}
+
 struct node *node_find(const struct node *root, const char *path)
 {
 	const struct node *node = root;

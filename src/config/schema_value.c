@@ -87,24 +87,24 @@ static void number_limits(struct json *json, const struct option *o)
 /* The schema counts characters, the row bytes. */
 static void text_limits(struct json *json, const struct option *o)
 {
-	if (o->text == TEXT_MAC) {
-		json_string(json, "pattern", "^" MAC "$|" VARIABLE);
-		json_string(json, "patternErrorMessage",
-			    "Write a unicast hardware address such as 52:54:00:12:34:56");
-	}
-	if (o->text == TEXT_UUID) {
-		json_string(json, "pattern", "^" UUID "$|" VARIABLE);
-		json_string(json, "patternErrorMessage", "Write a UUID, as `uuidgen` makes one");
-	}
-	if (o->text == TEXT_EXIT) {
-		json_string(json, "pattern", "^(" EXIT ")$|" VARIABLE);
-		json_string(json, "patternErrorMessage",
-			    "Write a status from 0 to 63, or poweroff, reset, panic or crash");
-	}
-	if (o->text == TEXT_PCI) {
-		json_string(json, "pattern", "^" PCI "$|" VARIABLE);
-		json_string(json, "patternErrorMessage",
-			    "Write a PCI function as `lspci -D` does: 0000:01:00.0");
+	static const struct {
+		enum option_text text;
+		const char *pattern, *message;
+	} forms[] = {
+		{ TEXT_MAC, "^" MAC "$|" VARIABLE,
+		  "Write a unicast hardware address such as 52:54:00:12:34:56" },
+		{ TEXT_UUID, "^" UUID "$|" VARIABLE, "Write a UUID, as `uuidgen` makes one" },
+		{ TEXT_EXIT, "^(" EXIT ")$|" VARIABLE,
+		  "Write a status from 0 to 63, or poweroff, reset, panic or crash" },
+		{ TEXT_PCI, "^" PCI "$|" VARIABLE,
+		  "Write a PCI function as `lspci -D` does: 0000:01:00.0" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		if (o->text != forms[i].text)
+			continue;
+		json_string(json, "pattern", forms[i].pattern);
+		json_string(json, "patternErrorMessage", forms[i].message);
 	}
 	if (o->min)
 		json_uint(json, "minLength", o->min);

@@ -27,16 +27,9 @@ const struct config_type device_wire_type = {
 	.size = sizeof(struct wire_config),
 };
 
-static const struct node *given(const struct node *to, const char *key)
-{
-	const struct node *node = node_get(to, key);
-
-	return node && !node->is_default ? node : NULL;
-}
-
 static void check_file_only(const struct node *to, const char *key, struct diags *diags)
 {
-	const struct node *node = given(to, key);
+	const struct node *node = node_given(to, key);
 
 	if (!node)
 		return;
@@ -66,7 +59,7 @@ void device_wire_check(const struct wire_config *config, const struct node *to,
 	if (!to || to->is_default)
 		return;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		const struct node *node = given(to, kinds[i]);
+		const struct node *node = node_given(to, kinds[i]);
 
 		if (node && first) {
 			diag_error(diags, node->key_mark, "'%s' and '%s' exclude each other",
@@ -86,7 +79,7 @@ void device_wire_check(const struct wire_config *config, const struct node *to,
 		check_file_only(to, "timestamps", diags);
 	}
 	if (config->socket)
-		device_check_socket(given(to, "socket"), config->socket, 0, diags);
+		device_check_socket(node_given(to, "socket"), config->socket, 0, diags);
 	if (input && !input->is_default && !strcmp(input->canon ? input->canon : "", "true")) {
 		diag_error(diags, input->key_mark,
 			   "'input' asks for the VM's standard input, and 'to' leads elsewhere");

@@ -35,9 +35,9 @@ void verdict_fail(struct expect *e, const struct node *node, size_t console, con
 
 static const struct node *option_node(const struct expect *e, const char *key)
 {
-	const struct node *node = node_get(e->setup.node, key);
+	const struct node *node = node_given(e->setup.node, key);
 
-	return node && !node->is_default ? node : e->setup.node;
+	return node ? node : e->setup.node;
 }
 
 /* "'login:' did not come on hvc0": what a step that isn't met waited for. */

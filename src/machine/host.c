@@ -9,11 +9,6 @@
 /* Gathered writes come out at least this often. */
 #define DRAIN_NS 20000000
 
-static struct machine *machine_of(struct device_host *host)
-{
-	return (struct machine *)((char *)host - offsetof(struct machine, host));
-}
-
 static void irq_set(struct device_host *host, struct device *dev, unsigned claim, bool level)
 {
 	struct machine *m = machine_of(host);

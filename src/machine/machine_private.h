@@ -136,6 +136,11 @@ void machine_host_init(struct machine *machine);
 void machine_late_write(void *machine, enum hv_space space, uint64_t addr, const uint8_t *data,
 			unsigned size);
 
+static inline struct machine *machine_of(struct device_host *host)
+{
+	return (struct machine *)((char *)host - offsetof(struct machine, host));
+}
+
 /* Lets the watch of the options, if any, take part: after machine_host_init; and forgets the lines
  * of devices that go. */
 void watch_init(struct machine *machine);

@@ -12,11 +12,6 @@ struct line {
 	struct wire *wire;
 };
 
-static struct machine *machine_of(struct device_host *host)
-{
-	return (struct machine *)((char *)host - offsetof(struct machine, host));
-}
-
 static void said(struct device_host *host, struct device *dev, unsigned port, bool standard,
 		 const void *buf, size_t len)
 {

@@ -3,25 +3,18 @@
 
 #include "planner.h"
 
-static const struct node *given(const struct node *map, const char *key)
-{
-	const struct node *node = node_get(map, key);
-
-	return node && !node->is_default ? node : NULL;
-}
-
 /* ---- The consoles of a VM -------------------------------------------------------------------- */
 
 /* A line of a device whose options are in `map`. A file gives nothing back. */
 static void fill(struct plan_console *console, const struct plan_device *dev, unsigned port,
 		 const struct node *map)
 {
-	const struct node *to = given(map, "to");
+	const struct node *to = node_given(map, "to");
 	const struct node *name = port ? node_get(map, "name") : NULL;
 
 	*console = (struct plan_console){ .device = dev, .port = port, .standard = !to };
 	if (to)
-		console->deaf = given(to, "file");
+		console->deaf = node_given(to, "file");
 	else
 		console->deaf = !plan_device_claim(dev, SPACE_INPUT) ||
 				!plan_device_claim(dev, SPACE_INPUT)->connected;
@@ -49,7 +42,7 @@ bool plan_console(const struct plan *plan, size_t i, struct plan_console *consol
 	}
 	for (size_t d = 0; d < plan->n_devices; d++) {
 		const struct plan_device *dev = &plan->devices[d];
-		const struct node *map = dev->choice->node, *ports = given(map, "ports");
+		const struct node *map = dev->choice->node, *ports = node_given(map, "ports");
 		size_t n = ports ? ports->n_children : 0;
 
 		if (!dev->row->console)

@@ -6,13 +6,6 @@
 
 #include "planner.h"
 
-static const struct node *given(const struct node *map, const char *key)
-{
-	const struct node *node = node_get(map, key);
-
-	return node && !node->is_default ? node : NULL;
-}
-
 /* ---- On which console ------------------------------------------------------------------------ */
 
 static const char *serial_port(const struct planner *p)
@@ -59,7 +52,7 @@ static bool find(const struct plan *plan, const char *on, struct plan_console *c
 static void check_console(struct planner *p, const struct expect_step *step,
 			  const struct node *node)
 {
-	const struct node *send = given(node, "send"), *on = given(node, "on");
+	const struct node *send = node_given(node, "send"), *on = node_given(node, "on");
 	struct plan_console console;
 
 	if (!find(p->plan, step->on, &console)) {
@@ -100,7 +93,7 @@ static const struct node *kind_of(struct planner *p, const struct node *node)
 	const struct node *kind = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		const struct node *other = given(node, kinds[i]);
+		const struct node *other = node_given(node, kinds[i]);
 
 		if (kind && other) {
 			diag_error(p->diags, other->key_mark, "'%s' and '%s' exclude each other",
@@ -146,7 +139,7 @@ static void check_text(struct planner *p, const struct node *node)
 static void check_belongs(struct planner *p, const struct node *kind, const struct node *node,
 			  const char *key, bool fits, const char *help)
 {
-	const struct node *option = given(node, key);
+	const struct node *option = node_given(node, key);
 
 	if (!option || fits)
 		return;
@@ -181,15 +174,15 @@ static void check_step(struct planner *p, const struct expect_step *step, const 
 	if (!kind)
 		return;
 	sends = !strcmp(kind->key, "send");
-	waits = sends ? given(node, "after") != NULL : strcmp(kind->key, "absent") != 0;
+	waits = sends ? node_given(node, "after") != NULL : strcmp(kind->key, "absent") != 0;
 	if (strcmp(kind->key, "matches") != 0 && !sends)
 		check_text(p, kind);
-	check_text(p, given(node, "after"));
+	check_text(p, node_given(node, "after"));
 	check_belongs(p, kind, node, "after", sends,
 		      "only `send` has it; steps come after each other as they are written");
 	check_belongs(p, kind, node, "ready", waits || !step->ready,
 		      "the guest is ready when a text has come that is waited for");
-	check_within(p, given(node, "within"), step->within);
+	check_within(p, node_given(node, "within"), step->within);
 	check_console(p, step, node);
 }
 
@@ -201,14 +194,15 @@ static bool waits(const struct expect_step *step)
 void plan_expect(struct planner *p)
 {
 	const struct expect_config *config = &p->plan->config->expect;
-	const struct node *expect = given(p->plan->config->root, "expect");
-	const struct node *list = given(expect, "console"), *boot = given(expect, "boot_within");
+	const struct node *expect = node_given(p->plan->config->root, "expect");
+	const struct node *list = node_given(expect, "console"),
+			  *boot = node_given(expect, "boot_within");
 	const struct expect_step *steps = config->console.list;
 	const struct node *ready = NULL;
 	bool any = false;
 
 	for (uint32_t i = 0; list && i < config->console.n && i < list->n_children; i++) {
-		const struct node *node = list->children[i], *flag = given(node, "ready");
+		const struct node *node = list->children[i], *flag = node_given(node, "ready");
 
 		any |= waits(&steps[i]);
 		if (node->bad || node->kind != NODE_MAP)

@@ -250,7 +250,6 @@ int suite_boot(const struct suite_case *c, const struct suite_options *options,
 	struct boot boot = { .c = c, .report = report, .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct err err = { 0 };
 
-	timeline_begin();
 	*report = (struct expect_report){ 0 };
 	if (boot_case(&boot, options, &err))
 		could_not(report, &err);

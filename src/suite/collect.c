@@ -20,23 +20,9 @@ static int no_memory(struct err *err)
 	return err_errno(err, ENOMEM, STATUS_OSERR, "the list of cases");
 }
 
-/* It goes to terminals and the logs of CI systems, which take orders from control characters: lines
- * of "::" on GitHub. The name of a file can have any. */
-static void tidy(char *name)
-{
-	size_t len = strlen(name), n;
-	uint32_t c = 0;
-
-	for (; len; name += n, len -= n) {
-		n = utf8_decode(name, len, &c);
-		if (n && !utf8_is_control(c))
-			continue;
-		n = n ? n : 1;
-		memset(name, '?', n);
-	}
-}
-
-/* "./configs/linux.yaml" and "vcpus=2" make "configs/linux[vcpus=2]". */
+/* "./configs/linux.yaml" and "vcpus=2" make "configs/linux[vcpus=2]". It goes to terminals and the
+ * logs of CI systems, which take orders from control characters: lines of "::" on GitHub. The name
+ * of a file can have any. */
 static char *case_name(const char *file, const char *combination)
 {
 	size_t len;
@@ -50,7 +36,7 @@ static char *case_name(const char *file, const char *combination)
 	if (asprintf(&name, "%.*s%s%s%s", (int)len, file, combination ? "[" : "",
 		     combination ? combination : "", combination ? "]" : "") < 0)
 		return NULL;
-	tidy(name);
+	utf8_tidy(name);
 	return name;
 }
 
@@ -102,8 +88,9 @@ static int add_case(struct suite *suite, const struct config_request *request,
 	c->vcpus = config_vm(c->config)->vcpus;
 	if (c->plan)
 		c->memory = c->plan->ram_size;
-	/* One without a plan was skipped above, even if the host has changed since. */
-	if (machine_skip(config_vm(c->config), !choice->lab, why, sizeof(why)) || !c->plan) {
+	/* One without a plan is skipped; why, unless the host has changed since. */
+	if (!c->plan) {
+		machine_skip(config_vm(c->config), !choice->lab, why, sizeof(why));
 		c->skip = strdup(why);
 		if (!c->skip)
 			return -ENOMEM;

@@ -86,38 +86,17 @@ static int run_all(struct lab *lab, const struct suite_lab_options *options, str
 
 /* ---- Results -------------------------------------------------------------------------------- */
 
+/* What is missing here is missing in the lab as well: it has the same files and environment. */
 static int prepare(struct lab *lab)
 {
 	size_t n = lab->suite->n;
 
 	lab->settled = calloc(n + 1, sizeof(*lab->settled));
-	lab->run->results = calloc(n + 1, sizeof(*lab->run->results));
-	if (!lab->settled || !lab->run->results)
+	if (!lab->settled || suite_run_init(lab->run, lab->suite, lab->options))
 		return -ENOMEM;
-	for (; lab->run->n < n; lab->run->n++) {
-		const struct suite_case *c = &lab->suite->cases[lab->run->n];
-
-		if (suite_result_init(&lab->run->results[lab->run->n], c->name, c->file,
-				      lab->options->worker))
-			return -ENOMEM;
-	}
+	for (size_t i = 0; i < n; i++)
+		lab->settled[i] = lab->suite->cases[i].skip;
 	return 0;
-}
-
-/* What is missing here is missing in the lab as well: it has the same files and environment. */
-static void tell_skipped(struct lab *lab)
-{
-	for (size_t i = 0; i < lab->suite->n; i++) {
-		struct suite_result *result = &lab->run->results[i];
-
-		if (!lab->suite->cases[i].skip)
-			continue;
-		result->outcome = SUITE_SKIPPED;
-		suite_replace(&result->why, strdup(lab->suite->cases[i].skip));
-		lab->settled[i] = true;
-		if (lab->options->ended)
-			lab->options->ended(lab->options->arg, result);
-	}
 }
 
 static void close_results(struct lab *lab)
@@ -154,7 +133,7 @@ int suite_lab(const struct suite *suite, const struct suite_choice *choice,
 		ret = err_errno(err, errno, STATUS_OSERR, "the lab");
 		goto out;
 	}
-	tell_skipped(&lab);
+	suite_tell_skipped(run, suite, options);
 	ret = run_all(&lab, lab_options, err);
 	close_results(&lab);
 out:

@@ -217,18 +217,9 @@ static int start(const struct boot *b, pid_t *pid, int *said, struct err *err)
 
 static void settle(struct boot *b, size_t index)
 {
-	const struct suite_options *options = b->lab->options;
-	const struct suite_result *result = &b->lab->run->results[index];
-	bool failed = result->outcome == SUITE_FAILED;
-	struct err err;
-
 	b->lab->settled[index] = true;
-	if (options->artifacts && (failed || (options->keep_all && result->attempts)) &&
-	    suite_artifacts(options->artifacts, &b->lab->suite->cases[index], result, &err))
-		log_error("%s", err.text);
-	if (options->ended)
-		options->ended(options->arg, result);
-	if (failed && options->fail_fast)
+	if (!suite_settle(&b->lab->suite->cases[index], &b->lab->run->results[index],
+			  b->lab->options))
 		b->lab->stopped = true;
 }
 

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <vibevmm/log.h>
+
 #include "suite_private.h"
 
 const char *suite_outcome_name(enum suite_outcome outcome)
@@ -71,6 +73,48 @@ void suite_run_free(struct suite_run *run)
 		suite_result_free(&run->results[i]);
 	free(run->results);
 	*run = (struct suite_run){ 0 };
+}
+
+int suite_run_init(struct suite_run *run, const struct suite *suite,
+		   const struct suite_options *options)
+{
+	run->results = calloc(suite->n + 1, sizeof(*run->results));
+	if (!run->results)
+		return -ENOMEM;
+	for (; run->n < suite->n; run->n++) {
+		const struct suite_case *c = &suite->cases[run->n];
+
+		if (suite_result_init(&run->results[run->n], c->name, c->file, options->worker))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void suite_tell_skipped(const struct suite_run *run, const struct suite *suite,
+			const struct suite_options *options)
+{
+	for (size_t i = 0; i < run->n; i++) {
+		if (!suite->cases[i].skip)
+			continue;
+		run->results[i].outcome = SUITE_SKIPPED;
+		suite_replace(&run->results[i].why, strdup(suite->cases[i].skip));
+		if (options->ended)
+			options->ended(options->arg, &run->results[i]);
+	}
+}
+
+bool suite_settle(const struct suite_case *c, const struct suite_result *result,
+		  const struct suite_options *options)
+{
+	bool failed = result->outcome == SUITE_FAILED;
+	struct err err;
+
+	if (options->artifacts && (failed || (options->keep_all && result->attempts)) &&
+	    suite_artifacts(options->artifacts, c, result, &err))
+		log_error("%s", err.text);
+	if (options->ended)
+		options->ended(options->arg, result);
+	return !(failed && options->fail_fast);
 }
 
 void suite_replace(char **text, char *by)

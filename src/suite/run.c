@@ -9,7 +9,6 @@
 
 #include <vibevmm/bytes.h>
 #include <vibevmm/host.h>
-#include <vibevmm/log.h>
 
 #include "suite_private.h"
 
@@ -39,12 +38,6 @@ struct runner {
 	int signals; /* signalfd */
 	bool stopped;
 };
-
-static void tell(const struct runner *r, size_t index)
-{
-	if (r->options->ended)
-		r->options->ended(r->options->arg, &r->run->results[index]);
-}
 
 /* ---- Order --------------------------------------------------------------------------------- */
 
@@ -148,18 +141,13 @@ static void draw_pictures(const struct suite_case *c, struct suite_result *resul
 static void finish(struct runner *r, struct job *job, enum suite_outcome outcome)
 {
 	struct suite_result *result = &r->run->results[job->index];
-	struct err err;
 
 	result->outcome = outcome;
 	job->done = true;
 	r->left--;
 	if (r->options->details)
 		draw_pictures(case_of(r, job), result);
-	if (r->options->artifacts && (outcome == SUITE_FAILED || r->options->keep_all) &&
-	    suite_artifacts(r->options->artifacts, case_of(r, job), result, &err))
-		log_error("%s", err.text);
-	tell(r, job->index);
-	if (outcome == SUITE_FAILED && r->options->fail_fast)
+	if (!suite_settle(case_of(r, job), result, r->options))
 		r->stopped = true;
 }
 
@@ -304,30 +292,9 @@ static int prepare(struct runner *r)
 	r->jobs = calloc(n + 1, sizeof(*r->jobs));
 	r->polls = calloc(n + 1, sizeof(*r->polls));
 	r->polled = calloc(n + 1, sizeof(*r->polled));
-	r->run->results = calloc(n + 1, sizeof(*r->run->results));
-	if (!r->jobs || !r->polls || !r->polled || !r->run->results)
+	if (!r->jobs || !r->polls || !r->polled || suite_run_init(r->run, r->suite, r->options))
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		const struct suite_case *c = &r->suite->cases[i];
-
-		if (suite_result_init(&r->run->results[i], c->name, c->file, r->options->worker))
-			return -ENOMEM;
-		r->run->n++;
-	}
 	return make_order(r);
-}
-
-static void tell_skipped(struct runner *r)
-{
-	for (size_t i = 0; i < r->suite->n; i++) {
-		const struct suite_case *c = &r->suite->cases[i];
-
-		if (!c->skip)
-			continue;
-		r->run->results[i].outcome = SUITE_SKIPPED;
-		suite_replace(&r->run->results[i].why, strdup(c->skip));
-		tell(r, i);
-	}
 }
 
 static int run_all(struct runner *r, struct err *err)
@@ -376,7 +343,7 @@ int suite_start(const struct suite *suite, const struct suite_options *options,
 		err_errno(err, -ret, STATUS_OSERR, "the suite");
 		goto out;
 	}
-	tell_skipped(&r);
+	suite_tell_skipped(run, suite, options);
 	ret = run_all(&r, err);
 	run->took = loop_now() - r.origin;
 	if (!ret)

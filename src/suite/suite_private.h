@@ -92,6 +92,19 @@ int suite_result_init(struct suite_result *result, const char *name, const char 
 		      const char *worker);
 void suite_result_free(struct suite_result *result);
 
+/* A result for each case, none of them run. 0 or -ENOMEM: then free it. */
+int suite_run_init(struct suite_run *run, const struct suite *suite,
+		   const struct suite_options *options);
+
+/* Those that are skipped have their results already: tells of them. */
+void suite_tell_skipped(const struct suite_run *run, const struct suite *suite,
+			const struct suite_options *options);
+
+/* A case has its result: keeps its artifacts if they are wanted, and tells of it. False: no more
+ * cases are to begin. */
+bool suite_settle(const struct suite_case *c, const struct suite_result *result,
+		  const struct suite_options *options);
+
 /* Puts a text in the place of an old one, and frees that. NULL: the old one stays. */
 void suite_replace(char **text, char *by);
 

@@ -4,6 +4,8 @@
 
 #include "unit/pci_helpers.h"
 
+#include "bars.h"
+
 #define THINGS	4
 #define VECTORS 70
 
@@ -13,19 +15,6 @@ static struct thing {
 	struct pci_function f;
 	bool intx;
 } things[THINGS];
-
-static uint64_t bar_read(struct pci_function *f, unsigned bar, uint64_t offset, unsigned size)
-{
-	must(bytes_inside(offset, size, 0, f->bars[bar].size));
-	return offset;
-}
-
-static void bar_write(struct pci_function *f, unsigned bar, uint64_t offset, unsigned size,
-		      uint64_t value)
-{
-	(void)value;
-	must(bytes_inside(offset, size, 0, f->bars[bar].size));
-}
 
 static void bar_mapped(struct pci_function *f, unsigned bar, uint64_t addr)
 {

@@ -4,23 +4,12 @@
 
 #include "unit/pci_helpers.h"
 
+#include "bars.h"
+
 #include "../../src/vfio/vfio.h"
 
 #define SLOT 0x18
 #define SIZE (32 * MIB)
-
-static uint64_t bar_read(struct pci_function *f, unsigned bar, uint64_t offset, unsigned size)
-{
-	must(bytes_inside(offset, size, 0, f->bars[bar].size));
-	return offset;
-}
-
-static void bar_write(struct pci_function *f, unsigned bar, uint64_t offset, unsigned size,
-		      uint64_t value)
-{
-	(void)value;
-	must(bytes_inside(offset, size, 0, f->bars[bar].size));
-}
 
 static const struct pci_ops ops = { .bar_read = bar_read, .bar_write = bar_write };
 

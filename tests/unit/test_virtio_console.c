@@ -399,11 +399,9 @@ static void ports_are_announced_with_their_names(void **state)
 	driver_unplug(&d);
 }
 
-static void the_window_is_told_rows_first(void **state)
+/* A console of a terminal, whose driver is told its size. */
+static void plug_sized(const uint8_t size[4])
 {
-	static const uint8_t size[] = { 50, 0, 132, 0 };
-
-	(void)state;
 	fake_sized = true;
 	lines[0] = (struct line){ .name = "x", .to.file = "/dev/null" };
 	plug(1);
@@ -412,6 +410,14 @@ static void the_window_is_told_rows_first(void **state)
 	expect_message(0, CONSOLE_PORT, 1, NULL, 0);
 	expect_message(0, RESIZE, 1, size, 4);
 	expect_message(0, PORT_OPEN, 1, NULL, 0);
+}
+
+static void the_window_is_told_rows_first(void **state)
+{
+	static const uint8_t size[] = { 50, 0, 132, 0 };
+
+	(void)state;
+	plug_sized(size);
 	driver_unplug(&d);
 }
 
@@ -420,14 +426,7 @@ static void a_new_size_of_the_window_is_told(void **state)
 	static const uint8_t before[] = { 50, 0, 132, 0 }, after[] = { 24, 0, 132, 0 };
 
 	(void)state;
-	fake_sized = true;
-	lines[0] = (struct line){ .name = "x", .to.file = "/dev/null" };
-	plug(1);
-	driver_start(&d, F_MULTIPORT | F_SIZE);
-	command(0, PORT_READY, 1);
-	expect_message(0, CONSOLE_PORT, 1, NULL, 0);
-	expect_message(0, RESIZE, 1, before, 4);
-	expect_message(0, PORT_OPEN, 1, NULL, 0);
+	plug_sized(before);
 	fake_rows = 24;
 	eventfd_write(fake_resize, 1);
 	expect_message(0, RESIZE, 1, after, 4);
