@@ -81,7 +81,7 @@ ALL_LDFLAGS  = -pthread $(LD_FLAGS) $(GC.$(HOST_OS)) $(LDFLAGS.$(VARIANT)) $(LDF
 SRCS := $(filter-out src/hv/kvm% src/hv/hvf% %_linux.c,$(wildcard src/*/*.c))
 ifeq ($(HOST_OS),Linux)
 SRCS += $(wildcard src/*/*_linux.c) src/hv/kvm.c src/hv/kvm_ring.c src/hv/kvm_routes.c \
-	$(wildcard src/hv/kvm_$(ARCH)*.c)
+	src/hv/kvm_vcpu.c $(wildcard src/hv/kvm_$(ARCH)*.c)
 endif
 OBJS     := $(SRCS:%.c=$(BUILD)/%.o)
 MAIN_OBJ := $(BUILD)/src/cli/main.o

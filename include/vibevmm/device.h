@@ -4,8 +4,9 @@
  * - create allocates dev->state and opens host things; everything was placed before. On failure it
  *   undoes its own work. destroy frees what create made and takes back timers and watches; it is
  *   called once for each create that succeeded, when the vCPUs have stopped and the event loop
- *   stands still. A VM that starts anew (`on_reset: restart`) creates its devices again. reset
- *   brings the registers to their power-on values; create calls it itself if it wants that.
+ *   stands still. A VM that starts anew (`on_reset: restart`) creates its devices again, which may
+ *   leave something for that: device_keep. reset brings the registers to their power-on values;
+ *   create calls it itself if it wants that.
  * - read and write get the index of the claim in the row's list, the OFFSET in it, and a size of
  *   1, 2, 4 or 8 bytes, no wider than the claim's width and inside the claim. A device knows no
  *   absolute address and no hypervisor.
@@ -28,6 +29,12 @@
 
 struct pci_bus; /* pci.h */
 struct vfio;	/* src/vfio */
+
+/* What a device leaves for its next life. */
+struct device_kept {
+	void *what; /* NULL: nothing */
+	void (*drop)(void *what);
+};
 
 /* What the machine lends to its devices. One object for all; functions may be called from any
  * thread, with device locks held. Tests give their own. */
@@ -81,6 +88,9 @@ struct device_host {
 	 * 0, or -errno, and accesses come as ever. May take a millisecond. */
 	int (*map)(struct device_host *host, uint64_t addr, uint64_t size, void *bytes, bool on);
 
+	/* The device's place for that, from the machine's begin to its end; NULL: there is none. */
+	struct device_kept *(*kept)(struct device_host *host, const struct device *dev);
+
 	struct loop *loop;	 /* event loop, host.h */
 	struct console *console; /* the VM's standard input and output, host.h */
 	struct memory *memory;	 /* guest RAM, for devices that do DMA */
@@ -103,6 +113,12 @@ struct device {
 int device_create(struct device *dev, const struct plan_device *plan, struct device_host *host,
 		  struct err *err);
 void device_destroy(struct device *dev);
+
+/* In destroy: leaves something of the host's that would not be the same if it were opened again.
+ * When the VM ends, or at once where there is nobody to keep it, it is dropped. In create: takes
+ * what was left, or NULL. */
+void device_keep(struct device *dev, void *what, void (*drop)(void *what));
+void *device_kept(struct device *dev);
 
 static inline void device_lock(struct device *dev)
 {

@@ -90,23 +90,34 @@ struct device_description {
 	} * power; /* ROLE_POWER on x86_64: ACPI 6.4, 4.8.3.6 and 4.8.3.7 */
 };
 
+/* A program of the host's that devices of a type start. */
+struct device_program {
+	const char *name;    /* NULL ends the list */
+	const char *folders; /* where it is looked for, between colons; NULL: those of $PATH */
+	const char *use;     /* what needs it, in the plural: "qcow2 images" */
+	const char *package; /* Debian's */
+	const char *when;    /* only if this OPTION_ENUM or OPTION_BOOL ...; NULL: always */
+	uint32_t is;	     /* ... has this value */
+};
+
 struct device_row {
 	struct config_type type;
-	unsigned arches;	    /* enum arch bits */
-	unsigned max;		    /* how many in one VM; 0: no limit */
-	const struct claim *claims; /* ends with name NULL; may itself be NULL */
-	unsigned needs, wants;	    /* enum hv_cap bits: refuse without; use if there */
-	bool console;		    /* the guest talks on it: device_said */
-	bool shares_memory;	    /* another process reads and writes guest memory for it */
-	bool pins_memory;	    /* guest memory must stay on the pages that it has, ... */
-	bool drops_memory;	    /* ... and with this device it doesn't */
+	unsigned arches;		       /* enum arch bits */
+	unsigned max;			       /* how many in one VM; 0: no limit */
+	const struct claim *claims;	       /* ends with name NULL; may itself be NULL */
+	unsigned needs, wants;		       /* enum hv_cap bits: refuse without; use if there */
+	const struct device_program *programs; /* ends with name NULL; may itself be NULL */
+	bool console;			       /* the guest talks on it: device_said */
+	bool shares_memory; /* another process reads and writes guest memory for it */
+	bool pins_memory;   /* guest memory must stay on the pages that it has, ... */
+	bool drops_memory;  /* ... and with this device it doesn't */
 	const struct device_description *describe; /* NULL: only who knows of it finds it */
 
 	/* Rules across options. Pure; reports to diags at the marks of `node`. May be NULL. */
 	void (*check)(const void *options, const struct node *node, struct diags *diags);
 
 	/* Whether the host has what this device needs, for `doctor`: adds findings. NULL: it needs
-	 * nothing but what its options name. */
+	 * nothing but what its options name, and its programs. */
 	void (*examine)(const struct plan *plan, const struct plan_device *dev,
 			struct findings *findings);
 

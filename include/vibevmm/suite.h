@@ -88,12 +88,13 @@ struct suite_run {
 	size_t n;
 	uint64_t wall; /* when it began: ns since 1970 */
 	uint64_t took; /* ns */
-	bool stopped;  /* Ctrl-C, or --fail-fast */
+	bool stopped;  /* Ctrl-C, --fail-fast, or the host could not go on */
 	int signal;    /* that stopped it; 0: none did */
 	size_t parts;  /* how many runs were read into it from reports */
 };
 
-/* Exit status: 128 and the signal that stopped it; 1 some failed; 77 all skipped; else 0. */
+/* Exit status: 128 and the signal that stopped it; 1 some failed; 71 the host could not go on; 77
+ * all skipped; else 0. */
 int suite_status(const struct suite_run *run);
 void suite_run_free(struct suite_run *run);
 
@@ -122,8 +123,8 @@ struct suite_options {
 };
 
 /* Runs them, longest-known first, as many at once as the budgets allow. SIGINT, SIGTERM and SIGHUP
- * stop it, unless they are ignored: every child is ended and what ran is in *run. 0 or -errno with
- * err. */
+ * stop it, unless they are ignored: every child is ended and what ran is in *run. 0, or -errno with
+ * err if it could not go on: what ran until then is in *run all the same, which is to be freed. */
 int suite_start(const struct suite *suite, const struct suite_options *options,
 		struct suite_run *run, struct err *err);
 

@@ -44,6 +44,11 @@ void linux_plan_other(const struct plan *plan, const struct linux_notes *notes,
  */
 uint64_t linux_unpack_max(const struct plan *plan, uint64_t told);
 
+/* Where the compressed kernel is in a bzImage. 0; -ENOENT: the file is none, or doesn't tell; or as
+ * linux_arm64_read. */
+int linux_x86_64_payload(const struct image *file, uint64_t *offset, uint64_t *len,
+			 struct err *err);
+
 /* What the header of an arm64 kernel says: how far behind a multiple of 2 MiB it goes, and how much
  * memory it takes from there. */
 struct linux_arm64_image {

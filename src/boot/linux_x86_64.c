@@ -167,6 +167,35 @@ static int read_setup(const uint8_t *head, uint64_t file_size, struct setup *set
 	return 0;
 }
 
+/* The first bytes of a file, as far as it has them. False: it can't be read. */
+static bool read_head(const struct image *file, uint8_t head[HEADER_TOP])
+{
+	return !image_read(file, 0, head, file->size < HEADER_TOP ? file->size : HEADER_TOP);
+}
+
+static bool is_bzimage(const uint8_t head[HEADER_TOP])
+{
+	return !memcmp(head + MAGIC, "HdrS", 4);
+}
+
+int linux_x86_64_payload(const struct image *file, uint64_t *offset, uint64_t *len, struct err *err)
+{
+	uint8_t head[HEADER_TOP] = { 0 };
+	struct setup setup = { 0 };
+	int ret;
+
+	if (!read_head(file, head) || !is_bzimage(head))
+		return -ENOENT;
+	ret = read_setup(head, file->size, &setup, err);
+	if (ret)
+		return ret;
+	if (!setup.payload_size)
+		return -ENOENT;
+	*offset = setup.payload;
+	*len = setup.payload_size;
+	return 0;
+}
+
 /* At the address that it prefers if there is room, else above: below, it would move itself back. */
 static bool place_bzimage(struct plan *plan, struct x86_notes *notes, const struct setup *setup,
 			  struct diags *diags)
@@ -337,14 +366,13 @@ static void x86_plan(struct plan *plan, struct linux_notes *common, const struct
 		     struct diags *diags)
 {
 	struct x86_notes *notes = (struct x86_notes *)common;
-	uint64_t len = kernel->size < HEADER_TOP ? kernel->size : HEADER_TOP;
 
-	if (!image_read(kernel, 0, notes->head, len)) {
+	if (read_head(kernel, notes->head)) {
 		if (!memcmp(notes->head, "\177ELF", 4)) {
 			plan_vmlinux(plan, notes, kernel, diags);
 			return;
 		}
-		if (!memcmp(notes->head + MAGIC, "HdrS", 4)) {
+		if (is_bzimage(notes->head)) {
 			plan_bzimage(plan, notes, kernel, diags);
 			return;
 		}

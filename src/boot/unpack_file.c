@@ -8,21 +8,10 @@
 #include <unistd.h>
 
 #include <vibevmm/boot.h>
-#include <vibevmm/bytes.h>
 
 #include "elf.h"
 #include "linux.h"
 #include "unpack_private.h"
-
-/* Linux, Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header". */
-enum {
-	SETUP_SECTS = 0x1f1,
-	MAGIC = 0x202,
-	VERSION = 0x206,
-	PAYLOAD_OFFSET = 0x248,
-	PAYLOAD_LENGTH = 0x24c,
-	HEADER_END = 0x250,
-};
 
 static int open_file(const char *path, struct image *image, struct err *err)
 {
@@ -42,27 +31,12 @@ static int open_file(const char *path, struct image *image, struct err *err)
 	return ret;
 }
 
-static bool is_bzimage(const struct image *file, uint8_t head[HEADER_END])
-{
-	return !image_read(file, 0, head, HEADER_END) && !memcmp(head + MAGIC, "HdrS", 4);
-}
-
 /* Which part of the file is packed. 0; -ENOENT: none is. */
 static int find_part(const struct image *file, uint64_t *offset, uint64_t *len, struct err *err)
 {
-	uint8_t head[HEADER_END];
+	int ret = linux_x86_64_payload(file, offset, len, err);
 
-	if (!is_bzimage(file, head))
-		return unpack_find(file, offset, len, err);
-	if (bytes_get16(head + VERSION) < 0x208) /* has no such fields */
-		return -ENOENT;
-	*offset = 512ULL * ((head[SETUP_SECTS] ? head[SETUP_SECTS] : 4U) + 1) +
-		  bytes_get32(head + PAYLOAD_OFFSET);
-	*len = bytes_get32(head + PAYLOAD_LENGTH);
-	if (!*len || !bytes_inside(*offset, *len, 0, file->size))
-		return err_set(err, ENOEXEC, STATUS_CONFIG,
-			       "is a damaged kernel: its payload reaches beyond its end");
-	return 0;
+	return ret == -ENOENT ? unpack_find(file, offset, len, err) : ret;
 }
 
 static int unpack_to_memory(const struct unpack_part *part, struct image *out, struct err *err)
@@ -166,7 +140,8 @@ static int look(const struct image *image, enum arch *arch, bool *enterable, str
 int boot_kernel_open(const char *path, struct boot_kernel *kernel, struct err *err)
 {
 	struct boot_kernel found = { 0 };
-	uint8_t head[HEADER_END];
+	struct err why = { 0 };
+	uint64_t offset, len;
 	struct image file;
 	bool enterable;
 	int ret;
@@ -179,7 +154,7 @@ int boot_kernel_open(const char *path, struct boot_kernel *kernel, struct err *e
 		ret = no_kernel(path, "does not say which version of Linux it is", err);
 	if (!ret && !enterable) {
 		ret = open_file(path, &file, err);
-		if (!ret && !is_bzimage(&file, head)) {
+		if (!ret && linux_x86_64_payload(&file, &offset, &len, &why)) {
 			image_close(&file);
 			ret = no_kernel(path, "is a vmlinux without the PVH entry (CONFIG_PVH)",
 					err);

@@ -38,7 +38,8 @@ static const struct cli_flag flags[] = {
 	[FLAG_MATCH] = { "match", "PATTERN",
 			 "Only cases whose name has this in it, or matches it as a glob" },
 	[FLAG_JOBS] = { "jobs", "N", "vCPUs that run at once (default: the host's)" },
-	[FLAG_LIST] = { "list", NULL, "Print the names of the cases, and run none" },
+	[FLAG_LIST] = { "list", NULL,
+			"Print the cases' names, and why some are skipped on standard error" },
 	[FLAG_MEMORY] = { "memory-budget", "SIZE",
 			  "Guest RAM that runs at once (default: what is free)" },
 	[FLAG_RETRIES] = { "retries", "N",
@@ -51,7 +52,8 @@ static const struct cli_flag flags[] = {
 	[FLAG_JSON] = { "json", "FILE", "Write JSON lines, for `vibevmm report`" },
 	[FLAG_HTML] = { "html", "FILE", "Write one HTML page with everything in it" },
 	[FLAG_ARTIFACTS] = { "artifacts", "DIR",
-			     "Keep logs, config, plan and map of each failed case there" },
+			     "Keep logs, plan and map of failed cases there, in place of older "
+			     "ones" },
 	[FLAG_KEEP_ALL] = { "keep-all", NULL, "Keep those of the passed ones as well" },
 	[FLAG_SHARD] = { "shard", "I/N",
 			 "Run part I of N; auto: as the CI system says, or /N for its I" },
@@ -260,13 +262,15 @@ static int collect(struct test *t)
 	return take_shard(t);
 }
 
+/* Names alone on standard output: scripts read them. */
 static int list(const struct test *t)
 {
 	for (size_t i = 0; i < t->suite.n; i++) {
 		const struct suite_case *c = &t->suite.cases[i];
 
-		printf("%s%s%s%s\n", c->name, c->skip ? "  (skipped: " : "", c->skip ? c->skip : "",
-		       c->skip ? ")" : "");
+		puts(c->name);
+		if (c->skip)
+			fprintf(stderr, "%s: skipped: %s\n", c->name, c->skip);
 	}
 	return STATUS_OK;
 }
@@ -336,7 +340,7 @@ static int run_suite(struct test *t)
 	struct cli_test_progress progress;
 	struct suite_run run = { 0 };
 	struct err err = { 0 };
-	int status, written;
+	int ret, status, written;
 
 	if (cli_test_progress_begin(&progress, &t->suite, quiet(t))) {
 		log_error("out of memory");
@@ -346,13 +350,10 @@ static int run_suite(struct test *t)
 	t->options.ended = cli_test_ended;
 	t->options.tick = cli_test_tick;
 	t->options.arg = &progress;
-	if (start(t, &run, &err)) {
-		cli_test_progress_end(&progress, NULL);
-		return failed(&err);
-	}
-	cli_test_progress_end(&progress, &run);
-	status = suite_status(&run);
-	written = write_reports(t, &run);
+	ret = start(t, &run, &err);
+	cli_test_progress_end(&progress, run.n ? &run : NULL);
+	status = ret ? failed(&err) : suite_status(&run);
+	written = run.n ? write_reports(t, &run) : 0;
 	suite_run_free(&run);
 	return status ? status : written;
 }

@@ -30,6 +30,24 @@ void device_destroy(struct device *dev)
 	pthread_mutex_destroy(&dev->lock);
 }
 
+void device_keep(struct device *dev, void *what, void (*drop)(void *what))
+{
+	if (dev->host->kept)
+		*dev->host->kept(dev->host, dev) = (struct device_kept){ what, drop };
+	else
+		drop(what);
+}
+
+void *device_kept(struct device *dev)
+{
+	struct device_kept *kept = dev->host->kept ? dev->host->kept(dev->host, dev) : NULL;
+	void *what = kept ? kept->what : NULL;
+
+	if (what)
+		*kept = (struct device_kept){ 0 };
+	return what;
+}
+
 int device_claim(const struct device *dev, const char *name)
 {
 	for (unsigned i = 0; i < dev->plan->n_claims; i++) {

@@ -18,6 +18,8 @@
 #include <vibevmm/host.h>
 #include <vibevmm/log.h>
 
+#include "ring.h"
+
 #define MS 1000000ULL
 
 enum {
@@ -44,8 +46,8 @@ struct console {
 	_Atomic uint64_t lost;
 
 	pthread_mutex_t in_lock;
-	uint8_t in[IN_SIZE]; /* a ring */
-	size_t in_head, in_len;
+	uint8_t in_buf[IN_SIZE];
+	struct ring in;
 	bool reading; /* the first listener came */
 	bool paused;  /* the ring was full: not watching until there is room */
 	bool prefix;  /* Ctrl-A came; the loop's thread alone uses this */
@@ -270,7 +272,7 @@ static void input_due(void *arg)
 
 	/* Only this thread fills the ring, so the room can but grow meanwhile. */
 	pthread_mutex_lock(&console->in_lock);
-	room = IN_SIZE - console->in_len;
+	room = IN_SIZE - console->in.len;
 	pthread_mutex_unlock(&console->in_lock);
 	n = read(console->config.in, buf, room < sizeof(buf) ? room : sizeof(buf));
 	if (n <= 0) {
@@ -286,10 +288,9 @@ static void input_due(void *arg)
 	n = (ssize_t)filter(console, buf, (size_t)n);
 
 	pthread_mutex_lock(&console->in_lock);
-	was_empty = !console->in_len;
-	for (ssize_t i = 0; i < n; i++)
-		console->in[(console->in_head + console->in_len++) % IN_SIZE] = buf[i];
-	if (console->in_len == IN_SIZE) {
+	was_empty = !console->in.len;
+	ring_put(&console->in, buf, (size_t)n);
+	if (console->in.len == IN_SIZE) {
 		loop_unwatch(console->loop, console->config.in);
 		console->paused = true;
 	}
@@ -325,7 +326,7 @@ int console_listen(struct console *console, console_ready_fn ready, void *arg)
 		console->ready = ready;
 		console->ready_arg = arg;
 		first = !console->reading;
-		waits = console->in_len;
+		waits = console->in.len;
 		console->reading = true;
 	}
 	pthread_mutex_unlock(&console->in_lock);
@@ -346,15 +347,15 @@ void console_unlisten(struct console *console)
 
 int console_get(struct console *console)
 {
+	const uint8_t *p;
 	int c = -1;
 
 	pthread_mutex_lock(&console->in_lock);
-	if (console->in_len) {
-		c = console->in[console->in_head];
-		console->in_head = (console->in_head + 1) % IN_SIZE;
-		console->in_len--;
+	if (ring_piece(&console->in, &p)) {
+		c = *p;
+		ring_drop(&console->in, 1);
 	}
-	if (console->paused && console->in_len <= IN_SIZE / 2)
+	if (console->paused && console->in.len <= IN_SIZE / 2)
 		console->paused =
 			loop_watch(console->loop, console->config.in, input_due, console) != 0;
 	pthread_mutex_unlock(&console->in_lock);
@@ -366,7 +367,7 @@ bool console_has_input(struct console *console)
 	bool has;
 
 	pthread_mutex_lock(&console->in_lock);
-	has = console->in_len;
+	has = console->in.len;
 	pthread_mutex_unlock(&console->in_lock);
 	return has;
 }
@@ -396,6 +397,7 @@ struct console *console_new(struct loop *loop, const struct console_config *conf
 	}
 	console->loop = loop;
 	console->config = *config;
+	console->in = (struct ring){ .buf = console->in_buf, .size = IN_SIZE };
 	console->eager = EAGER_WRITES;
 	console->partial = (struct loop_timer){ .fn = partial_due, .arg = console };
 	console->again = (struct loop_timer){ .fn = tell_listener, .arg = console };

@@ -2,7 +2,8 @@
  *
  * It inherits a listening socket, as sd_listen_fds(3) describes, to which we are connected already
  * and whose name is gone: so nobody else gets in, nothing has to be waited for, and nothing stays
- * behind. It ends when the last connection does, or at the latest with the thread that made it.
+ * behind. It ends when the last connection does, or at the latest with the thread that made it:
+ * what the guest has not flushed may be lost then, as when QEMU itself is killed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -121,7 +122,9 @@ static _Noreturn void become_qemu(const struct child *c)
 	pthread_sigmask(SIG_SETMASK, &none, NULL);
 	/* No Ctrl-C of the user's: the guest is still writing then. */
 	setsid();
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	/* While qemu-nbd starts it loses a SIGTERM, and the end of a connection that it has not
+	 * yet talked to doesn't end it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != c->parent)
 		_exit(1);
 	for (; pid; pid /= 10)

@@ -1,9 +1,6 @@
-/* wire.c: the buffers of a wire and the thread that moves them; wire_file.c, wire_socket.c and
- * wire_pty.c are what it moves them to and from. */
+/* wire.c: the buffers of a wire; wire_thread.c moves what is in them, to and from wire_file.c,
+ * wire_socket.c and wire_pty.c. */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,241 +11,12 @@
 
 #include "wire_end.h"
 
-#define MS 1000000ULL
-
-enum {
-	IN_SIZE = 4096,
-	GATHER_MS = 10, /* for the rest of a line of a log */
-	TIME_MAX = 32,
-};
+#define MS	 1000000ULL
+#define TIME_MAX 32
 
 #define HOLD_UP	      (1000 * MS)  /* the longest that a full log holds up the guest */
 #define WAIT_AT_END   (1000 * MS)  /* for a client; ... */
 #define WAIT_FOR_DISK (10000 * MS) /* ... and for a log */
-
-/* ---- Rings ------------------------------------------------------------------------------- */
-
-static size_t ring_put(struct ring *ring, const uint8_t *p, size_t len)
-{
-	size_t room = ring->size - ring->len, done = 0;
-
-	if (len > room)
-		len = room;
-	while (done < len) {
-		size_t at = (ring->head + ring->len) % ring->size, n = ring->size - at;
-
-		if (n > len - done)
-			n = len - done;
-		memcpy(ring->buf + at, p + done, n);
-		ring->len += n;
-		done += n;
-	}
-	return len;
-}
-
-/* The first bytes, as far as they lie in one piece. */
-static size_t ring_piece(const struct ring *ring, const uint8_t **p)
-{
-	size_t n = ring->size - ring->head;
-
-	*p = ring->buf + ring->head;
-	return n < ring->len ? n : ring->len;
-}
-
-/* An empty ring begins at its beginning again, so that little memory is touched. */
-static void ring_drop(struct ring *ring, size_t n)
-{
-	ring->len -= n;
-	ring->head = ring->len ? (ring->head + n) % ring->size : 0;
-}
-
-/* ---- The thread: all with the lock held, except where they say so ---------------------------- */
-
-static void wake(struct wire *wire)
-{
-	if (!wire->running || wire->woken)
-		return;
-	wire->woken = true;
-	while (write(wire->wake[1], "", 1) < 0 && errno == EINTR)
-		;
-}
-
-static void clear_wake(struct wire *wire)
-{
-	char byte;
-
-	if (wire->woken && read(wire->wake[0], &byte, 1) == 1)
-		wire->woken = false;
-}
-
-/* They have gone: what they didn't take goes nowhere. */
-static void leave(struct wire *wire)
-{
-	if (wire->end->leave)
-		wire->end->leave(wire);
-	wire->fd = -1;
-	wire->there = false;
-	wire->out.len = wire->out.head = 0;
-	wire->cut_short = false;
-}
-
-static void drop_all(struct wire *wire)
-{
-	wire->broken = true;
-	wire->lost += wire->out.len;
-	wire->out.len = wire->out.head = 0;
-}
-
-/* The lock is not held during the write itself: others only add behind the piece. */
-static void send_piece(struct wire *wire)
-{
-	const uint8_t *p;
-	size_t len = ring_piece(&wire->out, &p);
-	ssize_t n;
-	int error;
-
-	pthread_mutex_unlock(&wire->lock);
-	n = wire->end->send ? wire->end->send(wire, p, len) : write(wire->fd, p, len);
-	error = errno;
-	pthread_mutex_lock(&wire->lock);
-	if (n > 0) {
-		ring_drop(&wire->out, (size_t)n);
-	} else if (n < 0 && error != EINTR && error != EAGAIN) {
-		if (wire->end->log) {
-			log_error("%s: cannot write '%s': %s; the rest is dropped", wire->label,
-				  wire->config->file, strerror(error));
-			drop_all(wire);
-		} else {
-			leave(wire);
-		}
-	}
-	if (!wire->out.len)
-		wire->ripe = wire->lagging = false;
-	pthread_cond_broadcast(&wire->drained);
-}
-
-static void receive(struct wire *wire)
-{
-	size_t room = wire->in.size - wire->in.len;
-	uint8_t buf[IN_SIZE];
-	ssize_t n = read(wire->fd, buf, room < sizeof(buf) ? room : sizeof(buf));
-
-	if (n > 0)
-		ring_put(&wire->in, buf, (size_t)n);
-	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
-		leave(wire);
-}
-
-/* One that hung up may have left input, for which there is no room now. */
-static void serve(struct wire *wire, short wanted, short events)
-{
-	if ((wanted & POLLIN) && (events & ~POLLOUT))
-		receive(wire);
-	else if (events & (POLLHUP | POLLERR))
-		wire->out.len = wire->out.head = 0;
-	if (wire->out.len && wire->there && (events & POLLOUT))
-		send_piece(wire);
-}
-
-/* What to wait for; returns how long, in milliseconds. A new client has to wait until what the one
- * before wrote is read. */
-static int await(const struct wire *wire, struct pollfd polled[3])
-{
-	bool some = wire->out.len, ripe = wire->ripe || wire->stop || !wire->end->log;
-	short events = 0;
-
-	if (some && ripe)
-		events |= POLLOUT;
-	if (wire->in.size > wire->in.len && !wire->stop)
-		events |= POLLIN;
-	polled[0] = (struct pollfd){ .fd = wire->wake[0], .events = POLLIN };
-	polled[1] = (struct pollfd){ .fd = wire->there || wire->in.len ? -1 : wire->door,
-				     .events = POLLIN };
-	polled[2] = (struct pollfd){ .fd = events ? wire->fd : -1, .events = events };
-	if (wire->stop)
-		return GATHER_MS;
-	return some && !ripe ? GATHER_MS : -1;
-}
-
-/* After the end was asked for, what is left goes out if that can be. */
-static bool finished(const struct wire *wire)
-{
-	return wire->stop && (!wire->out.len || wire->fd < 0 || loop_now() >= wire->deadline);
-}
-
-/* One turn; whether there is something to tell. */
-static bool turn(struct wire *wire)
-{
-	bool was_there = wire->there, had_input, tell;
-	struct pollfd polled[3];
-	int timeout = await(wire, polled), n;
-
-	pthread_mutex_unlock(&wire->lock);
-	n = poll(polled, 3, timeout);
-	pthread_mutex_lock(&wire->lock);
-	had_input = wire->in.len; /* now: it may have been read meanwhile */
-	clear_wake(wire);
-	if (!n)
-		wire->ripe = true;
-	if (n > 0 && polled[1].revents) {
-		wire->end->knock(wire);
-		wire->there = wire->fd >= 0;
-	}
-	if (n > 0 && polled[2].revents)
-		serve(wire, polled[2].events, polled[2].revents);
-	tell = wire->there != was_there || (wire->in.len && !had_input);
-	if (wire->typed) {
-		wire->typed = false;
-		tell = true;
-	}
-	if (wire->cut_short && wire->out.len <= wire->out.size / 2) {
-		wire->cut_short = false;
-		tell = true;
-	}
-	return tell;
-}
-
-static void *run(void *arg)
-{
-	struct wire *wire = arg;
-
-	pthread_mutex_lock(&wire->lock);
-	while (!finished(wire)) {
-		if (!turn(wire) || !wire->ready)
-			continue;
-		pthread_mutex_unlock(&wire->lock);
-		wire->ready(wire->ready_arg);
-		pthread_mutex_lock(&wire->lock);
-	}
-	pthread_mutex_unlock(&wire->lock);
-	return NULL;
-}
-
-/* It blocks all signals: they belong to the threads of the machine. */
-static int start(struct wire *wire)
-{
-	sigset_t all, old;
-	int ret;
-
-	if (wire->running)
-		return 0;
-	if (pipe(wire->wake) < 0)
-		return -errno;
-	for (int i = 0; i < 2; i++) {
-		fcntl(wire->wake[i], F_SETFD, FD_CLOEXEC);
-		fcntl(wire->wake[i], F_SETFL, O_NONBLOCK);
-	}
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&wire->thread, NULL, run, wire);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (ret) {
-		close(wire->wake[0]);
-		close(wire->wake[1]);
-	}
-	wire->running = !ret;
-	return -ret;
-}
 
 /* ---- Output ------------------------------------------------------------------------------ */
 
@@ -259,7 +27,7 @@ static bool hold_up(struct wire *wire, size_t n)
 	struct timespec limit = { (time_t)(end / (1000 * MS)), (long)(end % (1000 * MS)) };
 
 	wire->ripe = true;
-	wake(wire);
+	wire_thread_wake(wire);
 	while (wire->out.size - wire->out.len < n && !wire->broken && !wire->lagging)
 		wire->lagging = pthread_cond_timedwait(&wire->drained, &wire->lock, &limit);
 	return !wire->broken && !wire->lagging;
@@ -307,13 +75,13 @@ static size_t put(struct wire *wire, const uint8_t *p, size_t len, bool all)
 
 static size_t put_log(struct wire *wire, const uint8_t *p, size_t len, bool all)
 {
-	int ret = wire->broken ? 0 : start(wire);
+	int ret = wire->broken ? 0 : wire_thread_start(wire);
 	size_t taken;
 
 	if (ret) {
 		log_error("%s: cannot start a thread: %s; output is dropped", wire->label,
 			  strerror(-ret));
-		drop_all(wire);
+		wire_drop(wire);
 	}
 	if (wire->broken) {
 		wire->lost += len;
@@ -335,7 +103,7 @@ static size_t write_some(struct wire *wire, const void *buf, size_t len, bool al
 	else if (wire->there)
 		taken = ring_put(&wire->out, buf, len);
 	if (wire->out.len && (was_empty || wire->ripe != was_ripe))
-		wake(wire);
+		wire_thread_wake(wire);
 	return taken;
 }
 
@@ -389,7 +157,7 @@ size_t wire_read(struct wire *wire, void *buf, size_t len)
 	}
 	/* The thread may read on, or let somebody in. */
 	if (done && (was_full || (!wire->there && !wire->in.len)))
-		wake(wire);
+		wire_thread_wake(wire);
 	pthread_mutex_unlock(&wire->lock);
 	return done;
 }
@@ -402,7 +170,7 @@ size_t wire_type(struct wire *wire, const void *buf, size_t len)
 	taken = ring_put(&wire->in, buf, len);
 	if (taken) {
 		wire->typed = true;
-		wake(wire);
+		wire_thread_wake(wire);
 	}
 	pthread_mutex_unlock(&wire->lock);
 	return taken;
@@ -483,8 +251,8 @@ int wire_new(struct wire **wire, const struct wire_config *config, const char *l
 	new->fd = new->door = -1;
 	new->out.size = new->end->out_size;
 	new->out.buf = malloc(new->out.size);
-	new->in.size = new->end->log ? 0 : IN_SIZE;
-	new->in.buf = malloc(IN_SIZE);
+	new->in.size = new->end->log ? 0 : WIRE_IN_SIZE;
+	new->in.buf = malloc(WIRE_IN_SIZE);
 	if (!new->out.buf || !new->in.buf)
 		ret = err_errno(err, ENOMEM, STATUS_OSERR, "%s", label);
 	else
@@ -506,7 +274,7 @@ int wire_listen(struct wire *wire, wire_ready_fn ready, void *arg)
 	wire->ready = ready;
 	wire->ready_arg = arg;
 	if (!wire->end->log)
-		ret = start(wire);
+		ret = wire_thread_start(wire);
 	pthread_mutex_unlock(&wire->lock);
 	return ret;
 }
@@ -518,7 +286,7 @@ void wire_free(struct wire *wire)
 	pthread_mutex_lock(&wire->lock);
 	wire->stop = true;
 	wire->deadline = loop_now() + (wire->end->log ? WAIT_FOR_DISK : WAIT_AT_END);
-	wake(wire);
+	wire_thread_wake(wire);
 	pthread_mutex_unlock(&wire->lock);
 	if (wire->running) {
 		pthread_join(wire->thread, NULL);

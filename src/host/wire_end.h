@@ -8,10 +8,9 @@
 #include <vibevmm/host.h>
 #include <vibevmm/wire.h>
 
-struct ring {
-	uint8_t *buf;
-	size_t size, head, len;
-};
+#include "ring.h"
+
+#define WIRE_IN_SIZE 4096 /* of the buffer */
 
 /* A kind. Its functions run on the wire's thread, or while there is none. */
 struct wire_end {
@@ -73,5 +72,16 @@ struct wire {
 };
 
 extern const struct wire_end wire_file, wire_socket, wire_pty;
+
+/* ---- wire_thread.c: all with the lock held -------------------------------------------------- */
+
+/* Starts the thread, unless it runs. 0 or -errno. */
+int wire_thread_start(struct wire *wire);
+
+/* It looks again at what there is to do. */
+void wire_thread_wake(struct wire *wire);
+
+/* Nothing more is ever written, and what waits for that is lost. */
+void wire_drop(struct wire *wire);
 
 #endif

@@ -1,8 +1,9 @@
-/* kvm.h: the seam between kvm.c, which is the same everywhere, and the one kvm_ARCH.c of a build.
+/* kvm.h: the seam between kvm.c, kvm_vcpu.c and their kin, which are the same everywhere, and the
+ * one kvm_ARCH.c of a build.
  *
  * kvm_ARCH.c defines the row of backends.def. The row takes most of its functions from the first
- * list below, and adds its own for what differs: entry state, interrupt lines, dumps. kvm.c calls
- * back only through the second list.
+ * two lists below, and adds its own for what differs: entry state, interrupt lines, dumps. kvm.c
+ * and kvm_vcpu.c call back only through the third list.
  */
 #ifndef VIBEVMM_HV_KVM_H
 #define VIBEVMM_HV_KVM_H
@@ -67,13 +68,6 @@ int kvm_mem_map(struct hv_vm *vm, uint64_t gpa, uint64_t size, void *host, unsig
 int kvm_mem_unmap(struct hv_vm *vm, uint64_t gpa, uint64_t size);
 int kvm_ioeventfd(struct hv_vm *vm, enum hv_space space, uint64_t addr, unsigned len,
 		  const uint64_t *match, int fd, bool on, struct err *err);
-int kvm_vcpu_create(struct hv_vm *vm, unsigned index, struct hv_vcpu **vcpu, struct err *err);
-void kvm_vcpu_destroy(struct hv_vcpu *vcpu);
-void kvm_vcpu_run(struct hv_vcpu *vcpu, struct hv_exit *exit);
-void kvm_vcpu_kick(struct hv_vcpu *vcpu);
-bool kvm_vcpu_waits(struct hv_vcpu *vcpu);
-/* Makes the exit an HV_EXIT_FAULT; its words are put into what this returns. */
-struct text kvm_fault(struct hv_exit *exit);
 
 /* Host memory behind guest-physical gpa, with *len cut to what lies in one slot; NULL if none. */
 const uint8_t *kvm_memory_at(struct hv_vm *vm, uint64_t gpa, size_t *len);
@@ -81,7 +75,18 @@ const uint8_t *kvm_memory_at(struct hv_vm *vm, uint64_t gpa, size_t *len);
 /* "/dev/kvm"; tests point it elsewhere. */
 extern const char *kvm_device;
 
-/* ---- kvm_ARCH.c, for kvm.c ----------------------------------------------------------------- */
+/* ---- kvm_vcpu.c, for rows and kvm_ARCH.c ---------------------------------------------------- */
+
+int kvm_vcpu_create(struct hv_vm *vm, unsigned index, struct hv_vcpu **vcpu, struct err *err);
+void kvm_vcpu_destroy(struct hv_vcpu *vcpu);
+void kvm_vcpu_run(struct hv_vcpu *vcpu, struct hv_exit *exit);
+void kvm_vcpu_kick(struct hv_vcpu *vcpu);
+bool kvm_vcpu_waits(struct hv_vcpu *vcpu);
+
+/* Makes the exit an HV_EXIT_FAULT; its words are put into what this returns. */
+struct text kvm_fault(struct hv_exit *exit);
+
+/* ---- kvm_ARCH.c, for kvm.c and kvm_vcpu.c -------------------------------------------------- */
 
 /* What is asked of a host, by kvm.c for every architecture and by kvm_ARCH.c besides. */
 struct kvm_feature {

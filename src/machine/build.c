@@ -70,7 +70,8 @@ static int build_vcpus(struct machine *m, struct err *err)
 	m->n_vcpus = m->plan->config->vcpus;
 	m->vcpus = calloc(m->n_vcpus, sizeof(*m->vcpus));
 	m->past = calloc(m->plan->n_devices ? m->plan->n_devices : 1, sizeof(*m->past));
-	if (!m->vcpus || !m->past)
+	m->kept = calloc(m->plan->n_devices + 1, sizeof(*m->kept));
+	if (!m->vcpus || !m->past || !m->kept)
 		return err_errno(err, ENOMEM, STATUS_OSERR, "vCPUs");
 	for (unsigned i = 0; i < m->n_vcpus; i++) {
 		m->vcpus[i].machine = m;
@@ -159,11 +160,16 @@ void machine_free(struct machine *m)
 		loop_stop(m->loop);
 	if (m->console) {
 		machine_power_off(m);
+		for (size_t i = 0; i < m->plan->n_devices; i++) {
+			if (m->kept[i].what)
+				m->kept[i].drop(m->kept[i].what);
+		}
 		console_free(m->console);
 	}
 	loop_free(m->loop);
 	free(m->panic_heard);
 	free(m->past);
+	free(m->kept);
 	free(m->vcpus);
 	pthread_cond_destroy(&m->changed);
 	pthread_mutex_destroy(&m->lines_lock);

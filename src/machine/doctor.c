@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <vibevmm/bytes.h>
 #include <vibevmm/shell.h>
 
 #include "machine_private.h"
@@ -235,6 +236,47 @@ static int on_option(void *arg, const struct config_choice *choice, const struct
 	return 0;
 }
 
+/* ---- Programs ------------------------------------------------------------------------------ */
+
+static void check_program(const struct device_program *program, enum finding_state missing,
+			  struct mark mark, const char *subject, struct findings *findings)
+{
+	char path[512];
+
+	if (shell_find(program->name, program->folders, path, sizeof(path)))
+		finding_add(findings, FINDING_OK, mark, subject, "is installed, for %s",
+			    program->use);
+	else
+		finding_add(findings, missing, mark, subject,
+			    "is not installed; %s need it (Debian: %s)", program->use,
+			    program->package);
+}
+
+void doctor_programs(struct findings *findings)
+{
+	const struct device_row *const *rows;
+	size_t n;
+
+	rows = device_rows(&n);
+	for (size_t i = 0; i < n; i++) {
+		for (const struct device_program *p = rows[i]->programs; p && p->name; p++)
+			check_program(p, FINDING_ABSENT, MARK_NONE, p->name, findings);
+	}
+}
+
+static void need_programs(const struct plan_device *dev, struct findings *findings)
+{
+	const struct config_choice *choice = dev->choice;
+
+	for (const struct device_program *p = dev->row->programs; p && p->name; p++) {
+		const struct option *when = p->when ? registry_option(choice->type, p->when) : NULL;
+
+		if (!when ||
+		    bytes_get((const char *)choice->options + when->offset, when->size) == p->is)
+			check_program(p, FINDING_MISSING, choice->mark, p->name, findings);
+	}
+}
+
 /* ---- All of it ----------------------------------------------------------------------------- */
 
 static void check_backend(const struct plan *plan, struct findings *findings)
@@ -286,6 +328,7 @@ void machine_doctor_vm(const struct plan *plan, struct findings *findings)
 	doctor_memory(plan, findings);
 	config_each_option(plan->config, on_option, &files);
 	for (size_t i = 0; i < plan->n_devices; i++) {
+		need_programs(&plan->devices[i], findings);
 		if (plan->devices[i].row->examine)
 			plan->devices[i].row->examine(plan, &plan->devices[i], findings);
 	}

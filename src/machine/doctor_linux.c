@@ -9,8 +9,6 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include <vibevmm/bytes.h>
-
 #include "machine_private.h"
 
 static const char *const tun_device = "/dev/net/tun";
@@ -310,49 +308,6 @@ static void check_tun(struct findings *findings)
 		finding_command(findings, "sudo modprobe tun");
 }
 
-/* In one of these directories, between colons. */
-static bool has_program(const char *directories, const char *name)
-{
-	const char *next = directories;
-	char path[512];
-
-	while (next) {
-		int len = (int)strcspn(next, ":");
-
-		snprintf(path, sizeof(path), "%.*s/%s", len, next, name);
-		if (len && !access(path, X_OK))
-			return true;
-		next = next[len] ? next + len + 1 : NULL;
-	}
-	return false;
-}
-
-/* Those that some devices start. */
-static void check_programs(struct findings *findings)
-{
-	static const struct {
-		const char *name, *directories, *use, *package;
-	} programs[] = {
-		{ "passt", NULL, "network cards without root", "passt" },
-		{ "qemu-nbd", NULL, "qcow2 images", "qemu-utils" },
-		{ "virtiofsd", "/usr/libexec:/usr/lib:/usr/local/bin:/usr/bin:/usr/lib/qemu",
-		  "shared folders", "virtiofsd, or qemu-system-common up to Debian 12" },
-	};
-	const char *path = getenv("PATH");
-
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
-		const char *directories = programs[i].directories ?: path ?: "/usr/bin";
-
-		if (has_program(directories, programs[i].name))
-			finding_add(findings, FINDING_OK, MARK_NONE, programs[i].name,
-				    "is installed, for %s", programs[i].use);
-		else
-			finding_add(findings, FINDING_ABSENT, MARK_NONE, programs[i].name,
-				    "is not installed; %s need it (Debian: %s)", programs[i].use,
-				    programs[i].package);
-	}
-}
-
 void machine_doctor_host(struct findings *findings)
 {
 	check_backends(findings);
@@ -362,5 +317,5 @@ void machine_doctor_host(struct findings *findings)
 	check_huge_pages(findings);
 	check_locked(findings);
 	check_tun(findings);
-	check_programs(findings);
+	doctor_programs(findings);
 }

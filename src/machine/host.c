@@ -57,6 +57,13 @@ static int map(struct device_host *host, uint64_t addr, uint64_t size, void *byt
 		  : m->backend->mem_unmap(m->vm, addr, size);
 }
 
+static struct device_kept *kept(struct device_host *host, const struct device *dev)
+{
+	struct machine *m = machine_of(host);
+
+	return &m->kept[dev->plan - m->plan->devices];
+}
+
 /* ---- Ends ---------------------------------------------------------------------------------- */
 
 static void guest_exit(struct device_host *host, struct device *dev, uint64_t status)
@@ -145,6 +152,7 @@ void machine_host_init(struct machine *m)
 		.msi_send = msi_send,
 		.msi_irqfd = msi_irqfd,
 		.map = map,
+		.kept = kept,
 		.loop = m->loop,
 		.console = m->console,
 		.vm_name = m->plan->config->name,

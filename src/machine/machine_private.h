@@ -68,8 +68,9 @@ struct machine {
 	unsigned n_vcpus;
 	struct accesses {
 		uint64_t reads, writes;
-	} * past;   /* by device: those of earlier starts */
-	int button; /* index of the device with the power button, or -1 */
+	} * past;		  /* by device: those of earlier starts */
+	struct device_kept *kept; /* by device */
+	int button;		  /* index of the device with the power button, or -1 */
 	unsigned restarts;
 
 	/* From one power-on to the next: power.c. */
@@ -163,6 +164,9 @@ static inline bool machine_stopping(struct machine *machine)
 }
 
 /* What the plan needs of a host whose backend has these capabilities (doctor.c). */
+/* The programs that devices start. */
+void doctor_programs(struct findings *findings);
+
 void doctor_caps(const struct plan *plan, const struct hv_backend *backend,
 		 const struct hv_caps *caps, struct findings *findings);
 

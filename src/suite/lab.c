@@ -99,16 +99,18 @@ static int prepare(struct lab *lab)
 	return 0;
 }
 
-static void close_results(struct lab *lab)
+static void close_results(struct lab *lab, int ret, const struct err *err)
 {
 	struct suite_run *run = lab->run;
+	const char *why = run->signal ? "stopped by a signal"
+			  : ret	      ? err->text
+				      : "a case failed before";
 
 	for (size_t i = 0; i < run->n; i++) {
 		if (lab->settled[i])
 			continue;
 		run->stopped = true;
-		suite_replace(&run->results[i].why,
-			      strdup(run->signal ? "stopped by a signal" : "a case failed before"));
+		suite_replace(&run->results[i].why, strdup(why));
 	}
 	run->took = loop_now() - lab->origin;
 }
@@ -133,12 +135,10 @@ int suite_lab(const struct suite *suite, const struct suite_choice *choice,
 		ret = err_errno(err, errno, STATUS_OSERR, "the lab");
 		goto out;
 	}
-	suite_tell_skipped(run, suite, options);
+	suite_begin(run, suite, options);
 	ret = run_all(&lab, lab_options, err);
-	close_results(&lab);
+	close_results(&lab, ret, err);
 out:
-	if (ret)
-		suite_run_free(run);
 	if (lab.signals >= 0)
 		close(lab.signals);
 	sigprocmask(SIG_SETMASK, &old, NULL);

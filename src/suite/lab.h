@@ -123,7 +123,7 @@ struct lab {
 	const struct suite_options *options;
 	struct suite_run *run; /* results by case; a line of `ended` has its index */
 	uint64_t origin;       /* loop_now when the run began */
-	int signals;	       /* signalfd */
+	int signals;	       /* suite_signals */
 	bool *settled;	       /* by case: it has its result */
 	bool stopped;	       /* no more labs */
 };

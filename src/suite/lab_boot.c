@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -353,7 +352,7 @@ static int watch(struct boot *b, int said)
 	struct pollfd polls[] = { { said, POLLIN, 0 }, { b->lab->signals, POLLIN, 0 } };
 	uint64_t silence = patience(b), now = loop_now(), limit = now + silence, next = now;
 	const struct suite_options *options = b->lab->options;
-	struct signalfd_siginfo info;
+	int signal;
 
 	for (; now < limit; now = loop_now()) {
 		if (options->tick && now >= next) {
@@ -365,9 +364,8 @@ static int watch(struct boot *b, int said)
 				continue;
 			return -errno;
 		}
-		if (polls[1].revents &&
-		    read(b->lab->signals, &info, sizeof(info)) == sizeof(info)) {
-			b->lab->run->signal = (int)info.ssi_signo;
+		if (polls[1].revents && (signal = suite_signal_take(b->lab->signals))) {
+			b->lab->run->signal = signal;
 			b->lab->stopped = true;
 			return 0;
 		}

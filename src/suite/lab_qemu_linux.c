@@ -5,14 +5,15 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <vibevmm/bytes.h>
 #include <vibevmm/host.h>
+#include <vibevmm/shell.h>
 
 #include "lab.h"
+#include "suite_private.h"
 
 /* What differs by architecture. */
 static const struct row {
@@ -64,19 +65,11 @@ const char *lab_qemu_control(enum arch arch)
 int lab_qemu_find(enum arch arch, char **path, struct err *err)
 {
 	const struct row *row = find_row(arch);
-	const char *dirs = getenv("PATH");
+	char found[4096];
 
-	for (size_t len; dirs && *dirs; dirs += len + (dirs[len] == ':')) {
-		char *file;
-
-		len = strcspn(dirs, ":");
-		if (asprintf(&file, "%.*s/%s", (int)len, dirs, row->program) < 0)
-			return err_errno(err, ENOMEM, STATUS_OSERR, "can't look for QEMU");
-		if (!access(file, X_OK)) {
-			*path = file;
-			return 0;
-		}
-		free(file);
+	if (shell_find(row->program, NULL, found, sizeof(found))) {
+		*path = strdup(found);
+		return *path ? 0 : err_errno(err, ENOMEM, STATUS_OSERR, "can't look for QEMU");
 	}
 	return err_set(err, ENOENT, STATUS_UNAVAILABLE,
 		       "the lab for %s needs %s, which is not in $PATH (Debian: apt-get install "
@@ -213,8 +206,7 @@ static _Noreturn void become_qemu(char *const *argv, pid_t parent, int kernel, i
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() == parent && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
+	if (suite_die_with(parent) && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
 	    dup2(said, STDOUT_FILENO) >= 0 && dup2(log, STDERR_FILENO) >= 0 &&
 	    !fcntl(kernel, F_SETFD, 0))
 		execv(argv[0], argv);

@@ -31,6 +31,8 @@ int suite_status(const struct suite_run *run)
 		return STATUS_SIGNAL + run->signal;
 	if (failed)
 		return 1;
+	if (run->stopped)
+		return STATUS_OSERR;
 	return skipped && skipped == run->n ? STATUS_SKIPPED : STATUS_OK;
 }
 
@@ -90,9 +92,11 @@ int suite_run_init(struct suite_run *run, const struct suite *suite,
 	return 0;
 }
 
-void suite_tell_skipped(const struct suite_run *run, const struct suite *suite,
-			const struct suite_options *options)
+void suite_begin(const struct suite_run *run, const struct suite *suite,
+		 const struct suite_options *options)
 {
+	if (options->artifacts)
+		suite_artifacts_clear(options->artifacts, suite);
 	for (size_t i = 0; i < run->n; i++) {
 		if (!suite->cases[i].skip)
 			continue;

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <vibevmm/bytes.h>
@@ -35,7 +34,7 @@ struct runner {
 	struct pollfd *polls;
 	size_t *polled; /* the job of each but the first of polls */
 	uint64_t origin, next_tick;
-	int signals; /* signalfd */
+	int signals; /* suite_signals */
 	bool stopped;
 };
 
@@ -87,6 +86,8 @@ static int make_order(struct runner *r)
 /* Starts what fits. Where the host has no room for one more process, the others are waited for. */
 static int begin_some(struct runner *r, struct err *err)
 {
+	int ret;
+
 	for (size_t i = r->first; i < r->n && !r->stopped; i++) {
 		struct job *job = &r->jobs[i];
 		const struct suite_case *c = case_of(r, job);
@@ -99,8 +100,9 @@ static int begin_some(struct runner *r, struct err *err)
 			break;
 		if (!suite_budget_fits(&r->budget, c))
 			continue;
-		if (suite_child_start(&job->child, c, r->options, err))
-			return r->budget.running ? 0 : -1;
+		ret = suite_child_start(&job->child, c, r->options, err);
+		if (ret)
+			return r->budget.running ? 0 : ret;
 		suite_budget_take(&r->budget, c);
 		job->running = true;
 		r->run->results[job->index].attempts++;
@@ -194,31 +196,14 @@ static void reap(struct runner *r, struct job *job)
 	judge(r, job);
 }
 
-/* ---- Signals --------------------------------------------------------------------------------- */
-
-int suite_signals(sigset_t *old)
-{
-	static const int stops[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action;
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(stops); i++) {
-		if (!sigaction(stops[i], NULL, &action) && action.sa_handler != SIG_IGN)
-			sigaddset(&set, stops[i]);
-	}
-	sigprocmask(SIG_BLOCK, &set, old);
-	return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
 /* The first signal ends all VMs, the next one at once. */
 static void take_signal(struct runner *r)
 {
-	struct signalfd_siginfo info;
+	int signal = suite_signal_take(r->signals);
 
-	if (read(r->signals, &info, sizeof(info)) != sizeof(info))
+	if (!signal)
 		return;
 	for (size_t i = 0; i < r->n; i++) {
 		struct job *job = &r->jobs[i];
@@ -229,7 +214,7 @@ static void take_signal(struct runner *r)
 			suite_child_push(&job->child);
 	}
 	r->stopped = true;
-	r->run->signal = (int)info.ssi_signo;
+	r->run->signal = signal;
 }
 
 /* Those that are beyond their time are pushed; when the next one will be, or the next tick. */
@@ -269,7 +254,7 @@ static int wait_for_some(struct runner *r, struct err *err)
 	for (size_t i = 0; i < r->n; i++) {
 		if (!r->jobs[i].running)
 			continue;
-		r->polls[n] = (struct pollfd){ .fd = r->jobs[i].child.pidfd, .events = POLLIN };
+		r->polls[n] = (struct pollfd){ .fd = r->jobs[i].child.ended, .events = POLLIN };
 		r->polled[n++] = i;
 	}
 	if (poll(r->polls, n, (int)(wait / 1000000) + 1) < 0 && errno != EINTR)
@@ -297,6 +282,14 @@ static int prepare(struct runner *r)
 	return make_order(r);
 }
 
+/* Why those that have no result have none. */
+static const char *why_not(const struct runner *r, int ret, const struct err *err)
+{
+	if (r->run->signal)
+		return "stopped before it began";
+	return ret ? err->text : "a case failed before it began";
+}
+
 static int run_all(struct runner *r, struct err *err)
 {
 	int ret = 0;
@@ -315,9 +308,7 @@ static int run_all(struct runner *r, struct err *err)
 		}
 		if (job->done)
 			continue;
-		suite_replace(&r->run->results[job->index].why,
-			      strdup(r->run->signal ? "stopped before it began"
-						    : "a case failed before it began"));
+		suite_replace(&r->run->results[job->index].why, strdup(why_not(r, ret, err)));
 	}
 	r->run->stopped = r->left > 0 || r->run->signal;
 	return ret;
@@ -343,11 +334,10 @@ int suite_start(const struct suite *suite, const struct suite_options *options,
 		err_errno(err, -ret, STATUS_OSERR, "the suite");
 		goto out;
 	}
-	suite_tell_skipped(run, suite, options);
+	suite_begin(run, suite, options);
 	ret = run_all(&r, err);
 	run->took = loop_now() - r.origin;
-	if (!ret)
-		suite_durations_save(suite, run);
+	suite_durations_save(suite, run);
 out:
 	if (r.signals >= 0)
 		close(r.signals);
@@ -355,7 +345,5 @@ out:
 	free(r.jobs);
 	free(r.polls);
 	free(r.polled);
-	if (ret)
-		suite_run_free(run);
 	return ret;
 }

@@ -1,68 +1,100 @@
 /* run_artifacts.c: a folder for each case, with all that is known of its run. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <vibevmm/bytes.h>
 #include <vibevmm/json.h>
+#include <vibevmm/log.h>
 
 #include "suite_private.h"
 
 /* ---- The folder ---------------------------------------------------------------------------- */
 
-/* A case's name as a path below the directory: "../a/b" is "_/a/b". False: too long. */
-static bool folder_of(const char *dir, const char *name, char *path, size_t len)
+/* The next part of a case's name as one of a path below the directory: "../a/./b" is "_", "a", "b".
+ * False: there is none. */
+static bool next_part(const char **name, char part[NAME_MAX + 2])
 {
-	size_t used = (size_t)snprintf(path, len, "%s", dir);
+	while (**name) {
+		const char *at = *name;
+		size_t len = strcspn(at, "/");
+		bool up = len == 2 && !strncmp(at, "..", 2);
 
-	while (used < len && *name) {
-		size_t part = strcspn(name, "/");
-		bool up = part == 2 && !strncmp(name, "..", 2);
-		bool nothing = !part || (part == 1 && *name == '.');
-
-		if (!nothing)
-			used += (size_t)snprintf(path + used, len - used, "/%.*s",
-						 up ? 1 : (int)part, up ? "_" : name);
-		name += part;
-		name += *name == '/';
+		*name += len + (at[len] == '/');
+		if (!len || (len == 1 && *at == '.'))
+			continue;
+		snprintf(part, NAME_MAX + 2, "%.*s", up ? 1 : (int)len, up ? "_" : at);
+		return true;
 	}
-	return used < len;
+	return false;
 }
 
-/* With all above it. What lies below the first `given` bytes comes from tests, which may be
- * somebody else's: there a link leads nowhere. */
-static int make_folder(char *path, size_t given)
+/* With all above it. */
+static int make_path(const char *dir)
 {
-	for (char *slash = path + 1;; slash++) {
-		bool last = !*slash;
-		struct stat st;
+	char *path = strdup(dir);
+	int ret = path ? 0 : -ENOMEM;
 
-		if (!last && *slash != '/')
+	for (char *slash = path; !ret && slash; slash = strchr(slash + 1, '/')) {
+		if (slash == path)
 			continue;
 		*slash = 0;
 		if (mkdir(path, 0777) && errno != EEXIST)
-			return -errno;
-		if ((size_t)(slash - path) > given && (lstat(path, &st) || !S_ISDIR(st.st_mode)))
-			return -ENOTDIR;
-		if (last)
-			return 0;
+			ret = -errno;
 		*slash = '/';
 	}
+	free(path);
+	if (!ret && mkdir(dir, 0777) && errno != EEXIST)
+		ret = -errno;
+	return ret;
+}
+
+/* A folder in another one; what lies there comes from tests, which may be somebody else's: a link
+ * leads nowhere. -1 with errno. */
+static int open_part(int folder, const char *part)
+{
+	return openat(folder, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Makes the folder of that case, and opens it. -errno. */
+static int make_folder(const char *dir, const char *name)
+{
+	char part[NAME_MAX + 2];
+	int ret = make_path(dir), folder, next;
+
+	if (ret)
+		return ret;
+	folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return -errno;
+	while (next_part(&name, part)) {
+		if (!mkdirat(folder, part, 0777) || errno == EEXIST)
+			next = open_part(folder, part);
+		else
+			next = -1;
+		ret = -errno;
+		close(folder);
+		if (next < 0)
+			return ret;
+		folder = next;
+	}
+	return folder;
 }
 
 /* A new file, in the place of an old one: through a link that stands there, a guest's console would
  * be written who knows where. */
-static FILE *new_file(const char *path)
+static FILE *new_file(int folder, const char *name)
 {
 	FILE *out;
 	int fd;
 
-	unlink(path);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	unlinkat(folder, name, 0);
+	fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	out = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!out && fd >= 0)
 		close(fd);
@@ -144,34 +176,90 @@ static const struct {
 	{ "map.svg", put_map },		{ "stats.json", put_stats },
 };
 
+static int put_file(int folder, size_t i, const struct kept *kept)
+{
+	FILE *out = new_file(folder, files[i].name);
+	int ret;
+
+	if (!out)
+		return -errno;
+	files[i].put(kept, out);
+	ret = fflush(out) || ferror(out) ? -errno : 0;
+	fclose(out);
+	return ret;
+}
+
 int suite_artifacts(const char *dir, const struct suite_case *c, const struct suite_result *result,
 		    struct err *err)
 {
 	const struct kept kept = { c, result };
-	char path[SUITE_NAME_MAX];
-	size_t len;
-	int ret;
+	int folder = make_folder(dir, result->name), ret = 0;
 
-	if (!folder_of(dir, result->name, path, sizeof(path) - 32))
-		return err_set(err, ENAMETOOLONG, STATUS_OSERR,
-			       "artifacts of '%s': its name is too long for a folder",
-			       result->name);
-	ret = make_folder(path, strlen(dir));
-	if (ret)
-		return err_errno(err, -ret, STATUS_OSERR, "cannot make the folder '%s'", path);
-	len = strlen(path);
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		FILE *out;
-
-		snprintf(path + len, sizeof(path) - len, "/%s", files[i].name);
-		out = new_file(path);
-		if (!out)
-			return err_errno(err, errno, STATUS_OSERR, "cannot write '%s'", path);
-		files[i].put(&kept, out);
-		ret = fflush(out) || ferror(out) ? -errno : 0;
-		fclose(out);
+	if (folder < 0)
+		return err_errno(err, -folder, STATUS_OSERR, "cannot make the folder '%s/%s'", dir,
+				 result->name);
+	for (size_t i = 0; i < ARRAY_SIZE(files) && !ret; i++) {
+		ret = put_file(folder, i, &kept);
 		if (ret)
-			return err_errno(err, -ret, STATUS_OSERR, "cannot write '%s'", path);
+			err_errno(err, -ret, STATUS_OSERR, "cannot write '%s/%s/%s'", dir,
+				  result->name, files[i].name);
 	}
-	return 0;
+	close(folder);
+	return ret;
+}
+
+/* ---- Those of an earlier run --------------------------------------------------------------- */
+
+/* Whether all of our files are in a folder, so that nobody else's is taken for one. */
+static bool is_ours(int folder)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (fstatat(folder, files[i].name, &st, AT_SYMLINK_NOFOLLOW) ||
+		    !S_ISREG(st.st_mode))
+			return false;
+	}
+	return true;
+}
+
+/* Removes our files from the folder of that name below, and then those folders that are left empty.
+ * 1: did so; 0: there are none; -errno. */
+static int remove_old(int folder, const char *name)
+{
+	char part[NAME_MAX + 2];
+	int below, ret;
+
+	if (!next_part(&name, part)) {
+		if (!is_ours(folder))
+			return 0;
+		for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+			if (unlinkat(folder, files[i].name, 0))
+				return -errno;
+		}
+		return 1;
+	}
+	below = open_part(folder, part);
+	if (below < 0)
+		return 0;
+	ret = remove_old(below, name);
+	close(below);
+	if (ret > 0)
+		unlinkat(folder, part, AT_REMOVEDIR);
+	return ret;
+}
+
+void suite_artifacts_clear(const char *dir, const struct suite *suite)
+{
+	int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
+
+	if (folder < 0)
+		return;
+	for (size_t i = 0; i < suite->n && ret >= 0; i++) {
+		ret = remove_old(folder, suite->cases[i].name);
+		if (ret < 0)
+			log_warn("cannot remove what an earlier run left in '%s/%s': %s", dir,
+				 suite->cases[i].name, strerror(-ret));
+	}
+	close(folder);
 }

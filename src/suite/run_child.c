@@ -2,8 +2,7 @@
  *
  * It is forked without exec from the runner, which has a single thread, and has all in memory that
  * it needs. It is in a group of its own, so that Ctrl-C reaches the runner alone, and dies with the
- * runner, be that killed (PR_SET_PDEATHSIG, prctl(2)). What it says goes to files in memory, which
- * nobody has to clean up.
+ * runner, be that killed. What it says goes to files in memory, which nobody has to clean up.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,8 +34,7 @@ static void be_child(const struct suite_child *child, const struct suite_case *c
 	int status;
 
 	timeline_begin();
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != runner)
+	if (!suite_die_with(runner))
 		_exit(STATUS_OSERR);
 	setpgid(0, 0);
 	signal(SIGTERM, SIG_DFL); /* the runner's way to end it */
@@ -62,9 +57,9 @@ static void release(struct suite_child *child)
 		close(child->out);
 	if (child->err >= 0)
 		close(child->err);
-	if (child->pidfd >= 0)
-		close(child->pidfd);
-	*child = (struct suite_child){ .pid = -1, .pidfd = -1, .out = -1, .err = -1 };
+	if (child->ended >= 0)
+		close(child->ended);
+	*child = (struct suite_child){ .pid = -1, .ended = -1, .out = -1, .err = -1 };
 }
 
 /* Its own limit, which it is to keep, and when that has clearly failed. */
@@ -78,15 +73,26 @@ static void set_limits(struct suite_child *child, const struct suite_case *c, do
 	child->deadline = child->limit + (uint64_t)((double)HANG_NS * scale);
 }
 
+/* The limits that a user can lift. */
+static const char *what_helps(int errnum)
+{
+	if (errnum == EAGAIN)
+		return "; `ulimit -u` shows how many processes this user may have, pids.max of the "
+		       "cgroup how many may run in it";
+	if (errnum == EMFILE)
+		return "; `ulimit -n` shows how many files a process may have open";
+	return "";
+}
+
 int suite_child_start(struct suite_child *child, const struct suite_case *c,
 		      const struct suite_options *options, struct err *err)
 {
-	struct suite_child new = { .pid = -1, .pidfd = -1 };
+	struct suite_child new = { .pid = -1, .ended = -1 };
 	pid_t runner = getpid();
 	int ret = 0;
 
-	new.out = memfd_create("console", MFD_CLOEXEC);
-	new.err = memfd_create("messages", MFD_CLOEXEC);
+	new.out = suite_memory_file("console");
+	new.err = suite_memory_file("messages");
 	new.report = mmap(NULL, sizeof(*new.report), PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (new.report == MAP_FAILED)
@@ -102,13 +108,14 @@ int suite_child_start(struct suite_child *child, const struct suite_case *c,
 	if (new.pid < 0)
 		goto fail;
 	setpgid(new.pid, new.pid); /* whoever of the two comes first */
-	new.pidfd = (int)syscall(SYS_pidfd_open, new.pid, 0);
-	if (new.pidfd < 0)
+	new.ended = suite_end_of(new.pid);
+	if (new.ended < 0)
 		goto fail;
 	*child = new;
 	return 0;
 fail:
-	ret = err_errno(err, errno, STATUS_OSERR, "cannot start a process for '%s'", c->name);
+	ret = err_set(err, errno, STATUS_OSERR, "cannot start a process for '%s': %s%s", c->name,
+		      strerror(errno), what_helps(errno));
 	if (new.pid > 0) {
 		kill(new.pid, SIGKILL);
 		waitpid(new.pid, NULL, 0);
@@ -140,14 +147,8 @@ void suite_child_push(struct suite_child *child)
  * ever looked at. */
 void suite_child_trim(const struct suite_child *child)
 {
-	const int fds[] = { child->out, child->err };
-	struct stat st;
-
-	for (int i = 0; i < 2; i++) {
-		if (!fstat(fds[i], &st) && st.st_blocks > 2 * KEEP / 512)
-			fallocate(fds[i], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-				  st.st_size - KEEP);
-	}
+	suite_memory_trim(child->out, KEEP);
+	suite_memory_trim(child->err, KEEP);
 }
 
 /* A process that came to a violent end may have left it half written. */

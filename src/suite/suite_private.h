@@ -46,17 +46,33 @@ bool suite_budget_fits(const struct suite_budget *budget, const struct suite_cas
 void suite_budget_take(struct suite_budget *budget, const struct suite_case *c);
 void suite_budget_give(struct suite_budget *budget, const struct suite_case *c);
 
-/* ---- run.c ---------------------------------------------------------------------------------- */
+/* ---- process_linux.c: what the runner takes of the kernel ----------------------------------- */
 
-/* A signalfd(2) of the signals that stop a suite, which are blocked from here on; *old is the mask
- * before. What the parent ignores for us stays ignored: nohup(1). -1 with errno. */
+/* A descriptor that is readable when a signal has come that stops a suite; these are blocked from
+ * here on; *old is the mask before. What the parent ignores for us stays ignored: nohup(1). -1 with
+ * errno. */
 int suite_signals(sigset_t *old);
+
+/* The signal that has come; 0: none. */
+int suite_signal_take(int signals);
+
+/* A descriptor that is readable when this child has ended. -1 with errno. */
+int suite_end_of(pid_t child);
+
+/* In a child: its parent's end is its own, at once. False: that has ended already. */
+bool suite_die_with(pid_t parent);
+
+/* A file in memory, closed in programs that are started. -1 with errno. Trimming gives back what
+ * the host holds of it but about the last `keep` bytes; offsets stay. */
+int suite_memory_file(const char *name);
+void suite_memory_trim(int fd, off_t keep);
 
 /* ---- run_child.c: a process for each VM ----------------------------------------------------- */
 
 struct suite_child {
 	pid_t pid;
-	int pidfd, out, err;
+	int ended; /* suite_end_of it */
+	int out, err;
 	struct expect_report *report; /* shared with the child */
 	uint64_t begin, limit;	      /* loop_now; limit: its own */
 	uint64_t deadline;	      /* when it is ended, or ended harder; 0: never */
@@ -75,7 +91,7 @@ void suite_child_kill(struct suite_child *child);
 /* Gives back what the host holds of its output but the last of it. */
 void suite_child_trim(const struct suite_child *child);
 
-/* Its pidfd is readable: collects its exit status and what it left into the result, and frees. */
+/* It has ended: collects its exit status and what it left into the result, and frees. */
 void suite_child_end(struct suite_child *child, struct suite_result *result);
 
 /* ---- boot.c --------------------------------------------------------------------------------- */
@@ -96,9 +112,9 @@ void suite_result_free(struct suite_result *result);
 int suite_run_init(struct suite_run *run, const struct suite *suite,
 		   const struct suite_options *options);
 
-/* Those that are skipped have their results already: tells of them. */
-void suite_tell_skipped(const struct suite_run *run, const struct suite *suite,
-			const struct suite_options *options);
+/* A run begins: what an earlier one left goes, and those that are skipped have their results. */
+void suite_begin(const struct suite_run *run, const struct suite *suite,
+		 const struct suite_options *options);
 
 /* A case has its result: keeps its artifacts if they are wanted, and tells of it. False: no more
  * cases are to begin. */
@@ -113,6 +129,10 @@ void suite_replace(char **text, char *by);
 char *suite_text_of(int fd, uint64_t *cut);
 
 /* ---- run_artifacts.c ------------------------------------------------------------------------ */
+
+/* Removes what an earlier run left there of the suite's cases, so that all that there is of them is
+ * of this run. Other files stay. */
+void suite_artifacts_clear(const char *dir, const struct suite *suite);
 
 /* Writes the case's folder. 0 or -errno with err. */
 int suite_artifacts(const char *dir, const struct suite_case *c, const struct suite_result *result,

@@ -284,6 +284,11 @@ static const struct option options_rows[] = {
 	{ 0 },
 };
 
+static const struct device_program programs[] = {
+	{ "qemu-nbd", NULL, "qcow2 images", "qemu-utils", "format", DISK_QCOW2 },
+	{ 0 },
+};
+
 const struct device_row device_virtio_blk = {
 	.type = {
 		.name = "virtio-blk",
@@ -292,5 +297,6 @@ const struct device_row device_virtio_blk = {
 		.size = sizeof(struct blk_config),
 	},
 	VIRTIO_ROW_CHECK(check),
+	.programs = programs,
 	.create = device_create_blk,
 };

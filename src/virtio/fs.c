@@ -166,6 +166,11 @@ static const struct option options[] = {
 	{ 0 },
 };
 
+static const struct device_program programs[] = {
+	{ FS_DAEMON_PROGRAM, FS_DAEMON_FOLDERS, "shared folders", FS_DAEMON_PACKAGE, NULL, 0 },
+	{ 0 },
+};
+
 const struct device_row device_virtio_fs = {
 	.type = {
 		.name = "virtio-fs",
@@ -174,6 +179,7 @@ const struct device_row device_virtio_fs = {
 		.size = sizeof(struct fs_options),
 	},
 	VIRTIO_ROW,
+	.programs = programs,
 	.shares_memory = true,
 	.create = create,
 };

@@ -19,26 +19,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <vibevmm/bytes.h>
+#include <vibevmm/shell.h>
 #include <vibevmm/unixsock.h>
 
 #include "fs_daemon.h"
-
-/* Where distributions have it. */
-static const struct program {
-	const char *path;
-	bool in_c;
-} programs[] = {
-	{ "/usr/libexec/virtiofsd", false },   { "/usr/lib/virtiofsd", false },
-	{ "/usr/local/bin/virtiofsd", false }, { "/usr/bin/virtiofsd", false },
-	{ "/usr/lib/qemu/virtiofsd", true },
-};
 
 enum { END_MS = 2000 };
 
 struct launch {
 	const struct fs_daemon_config *config;
-	const struct program *program;
+	char program[64];   /* its path */
+	bool in_c;	    /* which of the two it is */
 	int listener;	    /* the child's socket */
 	int report;	    /* where the child says what it can't do */
 	const char **words; /* its command line */
@@ -71,7 +62,7 @@ static bool make_words(const struct launch *launch, char *made[MADE], const char
 {
 	const struct fs_daemon_config *config = launch->config;
 	const char *box = config->sandbox == FS_CHROOT ? "chroot" : "namespace";
-	bool in_c = launch->program->in_c;
+	bool in_c = launch->in_c;
 	char *folder = in_c ? escape(config->path) : strdup(config->path);
 	unsigned n = 0;
 	bool ok = folder;
@@ -82,7 +73,7 @@ static bool make_words(const struct launch *launch, char *made[MADE], const char
 	     asprintf(&made[1], in_c ? "source=%s" : "--shared-dir=%s", folder) >= 0 &&
 	     asprintf(&made[2], in_c ? "sandbox=%s" : "--sandbox=%s", box) >= 0;
 	free(folder);
-	words[n++] = "virtiofsd";
+	words[n++] = FS_DAEMON_PROGRAM;
 	words[n++] = made[0];
 	for (unsigned i = 1; i < MADE; i++) {
 		if (in_c)
@@ -173,7 +164,7 @@ static void child(const struct launch *launch)
 		report.error = protect(launch->config->path);
 	}
 	if (!report.error) {
-		execv(launch->program->path, (char **)launch->words);
+		execv(launch->program, (char **)launch->words);
 		report.stage = STAGE_EXEC;
 		report.error = -errno;
 	}
@@ -195,10 +186,10 @@ static int explain(const struct launch *launch, const struct report *report, str
 		return err_errno(err, -report->error, STATUS_UNAVAILABLE,
 				 "can't make '%s' read-only for %s, which takes Linux 5.12 and a "
 				 "mount namespace",
-				 launch->config->path, launch->program->path);
+				 launch->config->path, launch->program);
 	default:
 		return err_errno(err, -report->error, STATUS_UNAVAILABLE, "can't start %s",
-				 launch->program->path);
+				 launch->program);
 	}
 }
 
@@ -218,7 +209,7 @@ static int spawn(const struct launch *launch, pid_t *pid, struct err *err)
 	close(ends[1]);
 	if (*pid < 0) {
 		close(ends[0]);
-		return err_errno(err, errno, STATUS_OSERR, "can't start %s", launch->program->path);
+		return err_errno(err, errno, STATUS_OSERR, "can't start %s", launch->program);
 	}
 	/* It closes the pipe by becoming the program. */
 	while ((n = read(ends[0], &report, sizeof(report))) < 0 && errno == EINTR)
@@ -240,15 +231,13 @@ int fs_daemon_start(struct fs_daemon *daemon, const struct fs_daemon_config *con
 	int listener, connection, ret;
 	pid_t pid = -1;
 
-	for (size_t i = 0; i < ARRAY_SIZE(programs) && !launch.program; i++) {
-		if (!access(programs[i].path, X_OK))
-			launch.program = &programs[i];
-	}
-	if (!launch.program)
+	if (!shell_find(FS_DAEMON_PROGRAM, FS_DAEMON_FOLDERS, launch.program,
+			sizeof(launch.program)))
 		return err_set(err, ENOENT, STATUS_UNAVAILABLE,
 			       "sharing a folder needs the program virtiofsd, which is not "
 			       "installed; on Debian, `sudo apt install virtiofsd`, or "
 			       "qemu-system-common up to Debian 12");
+	launch.in_c = !strcmp(launch.program, FS_DAEMON_IN_C "/" FS_DAEMON_PROGRAM);
 	if (geteuid()) {
 		snprintf(launch.maps[0], sizeof(launch.maps[0]), "0 %u 1", geteuid());
 		snprintf(launch.maps[1], sizeof(launch.maps[1]), "0 %u 1", getegid());

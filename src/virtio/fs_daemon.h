@@ -7,6 +7,13 @@
 
 #include <vibevmm/err.h>
 
+#define FS_DAEMON_PROGRAM "virtiofsd"
+
+/* Where distributions have it; behind FS_DAEMON_IN_C, the older one. */
+#define FS_DAEMON_IN_C	  "/usr/lib/qemu"
+#define FS_DAEMON_FOLDERS "/usr/libexec:/usr/lib:/usr/local/bin:/usr/bin:" FS_DAEMON_IN_C
+#define FS_DAEMON_PACKAGE "virtiofsd, or qemu-system-common up to Debian 12"
+
 enum fs_sandbox { FS_NAMESPACE, FS_CHROOT };
 
 struct fs_daemon_config {

@@ -479,6 +479,11 @@ static const struct option options[] = {
 	{ 0 },
 };
 
+static const struct device_program programs[] = {
+	{ "passt", NULL, "network cards without root", "passt", "user", true },
+	{ 0 },
+};
+
 const struct device_row device_virtio_net = {
 	.type = {
 		.name = "virtio-net",
@@ -487,5 +492,6 @@ const struct device_row device_virtio_net = {
 		.size = sizeof(struct net_config),
 	},
 	VIRTIO_ROW_CHECK(check),
+	.programs = programs,
 	.create = create_device,
 };

@@ -205,14 +205,39 @@ static void ready(void *arg, uint32_t events)
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-static int create(struct net *net, struct err *err)
+static void drop(void *tap)
 {
-	return tap_open(&net->tap, net->options->tap, net->n_pairs, NET_HEADER, err);
+	tap_close(tap);
+	free(tap);
 }
 
+static int create(struct net *net, struct err *err)
+{
+	struct tap *kept = device_kept(net->v->dev);
+
+	if (!kept)
+		return tap_open(&net->tap, net->options->tap, net->n_pairs, NET_HEADER, err);
+	net->tap = *kept;
+	free(kept);
+	tap_set_offloads(&net->tap, 0);
+	return 0;
+}
+
+/* A tap that we made goes when it is closed, and with it the address and the bridge that the user
+ * has given to it. A restart of the guest is no reason for that. */
 static void destroy(struct net *net)
 {
-	tap_close(&net->tap);
+	struct tap *kept = malloc(sizeof(*kept));
+	bool open = net->tap.queues;
+
+	if (kept && open) {
+		*kept = net->tap;
+		device_keep(net->v->dev, kept, drop);
+	} else {
+		free(kept);
+		if (open)
+			tap_close(&net->tap);
+	}
 	for (unsigned i = 0; i < net->n_pairs; i++)
 		free(net->pairs[i]->mover);
 }

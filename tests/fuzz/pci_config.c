@@ -115,7 +115,8 @@ static void act(struct bytes *in)
 		bridge_read(CLAIM_CONFIG, at, size);
 		break;
 	case 2: /* a BAR, somewhere about the windows */
-		config_out(t->f.devfn, 0x10 + take(in, 1) % 8 * 4, 4,
+		at = 0x10 + take(in, 1) % 8 * 4;
+		config_out(t->f.devfn, (unsigned)at, 4,
 			   take(in, 1) % 2 ? WINDOW + (take(in, 1) << 14) : take(in, 1) * 0x80);
 		break;
 	case 3:

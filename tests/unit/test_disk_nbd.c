@@ -340,6 +340,49 @@ static void a_server_ends_with_us_and_leaves_nothing(void **state)
 	close(ready[1]);
 }
 
+/* The program is one that is not ready to be ended kindly, as qemu-nbd is when it starts. It holds
+ * a pipe that ends when it does. */
+static void a_server_that_starts_ends_with_us(void **state)
+{
+	static const char script[] = "#!/bin/sh\n"
+				     "trap '' TERM\n"
+				     "exec 5>pipe\n"
+				     "echo >&5\n"
+				     "exec sleep 60 5>&5\n";
+	struct pollfd end = { .events = POLLIN };
+	FILE *file = fopen("qemu-nbd", "we");
+	char path[4096], byte;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (!library_here())
+		skip();
+	assert_non_null(file);
+	fputs(script, file);
+	fclose(file);
+	assert_int_equal(chmod("qemu-nbd", 0700) || mkfifo("pipe", 0600), 0);
+	pid = fork();
+	if (!pid) {
+		struct disk *disk;
+		struct err err;
+
+		snprintf(path, sizeof(path), "%s:%s", folder, getenv("PATH"));
+		setenv("PATH", path, 1);
+		_exit(disk_open(&qcow2, &disk, &err) != 0); /* waits for it for ever */
+	}
+	end.fd = open("pipe", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(end.fd, &byte, 1), 1);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(poll(&end, 1, 10000), 1);
+	assert_int_equal(read(end.fd, &byte, 1), 0);
+	close(end.fd);
+	unlink("pipe");
+	unlink("qemu-nbd");
+}
+
 static void an_export_by_uri(void **state)
 {
 	struct disk_config config = { .sector = 512, .lanes = 1 };
@@ -394,6 +437,7 @@ int main(void)
 		TEST(without_qemu_nbd_the_package_is_named),
 		TEST(a_server_that_dies_fails_what_is_asked_of_it),
 		TEST(a_server_ends_with_us_and_leaves_nothing),
+		TEST(a_server_that_starts_ends_with_us),
 		TEST(an_export_by_uri),
 		TEST(a_uri_that_is_none_is_told),
 	};

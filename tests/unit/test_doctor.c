@@ -241,6 +241,32 @@ static void a_shared_folder_must_be_one(void **state)
 	drop(&m);
 }
 
+/* Those that its options ask for, and no others. */
+static void a_vm_lacks_the_programs_that_its_devices_start(void **state)
+{
+	struct made m = make("boot: {raw: {file: guest.bin}}\n"
+			     "devices:\n"
+			     "- virtio-blk: {path: guest.bin}\n"
+			     "- virtio-net: {tap: tap0}\n"
+			     "- virtio-net: {user: true}\n"
+			     "- virtio-blk: {path: disk.img, format: qcow2}\n");
+	char *path = strdup(getenv("PATH"));
+
+	(void)state;
+	assert_non_null(path);
+	put("passt", 0, 0755);
+	setenv("PATH", "/none:.", 1);
+	machine_doctor_vm(m.plan, &m.findings);
+	setenv("PATH", path, 1);
+	unlink("passt");
+	free(path);
+	expect(&m, "passt", FINDING_OK, 5, "is installed");
+	expect(&m, "qemu-nbd", FINDING_MISSING, 6, "qemu-utils");
+	for (size_t i = 0; i < m.findings.n; i++)
+		assert_string_not_equal(m.findings.list[i].subject, "virtiofsd");
+	drop(&m);
+}
+
 static void a_guest_for_another_arch_finds_no_code_here(void **state)
 {
 	struct made m = make("backend: hvf\narch: x86_64\nboot: {raw: {file: guest.bin}}\n");
@@ -258,7 +284,7 @@ static void a_guest_for_another_arch_finds_no_code_here(void **state)
 static void the_host_is_examined_from_memory_to_programs(void **state)
 {
 	static const char *const subjects[] = { "memory",	"huge pages", "locked memory",
-						"/dev/net/tun", "passt",      "qemu-nbd",
+						"/dev/net/tun", "qemu-nbd",   "passt",
 						"virtiofsd" };
 	struct made m = { 0 };
 
@@ -423,6 +449,7 @@ int main(void)
 		cmocka_unit_test(run_refuses_what_is_missing_with_69),
 		cmocka_unit_test(each_file_is_looked_at_where_it_is_named),
 		cmocka_unit_test(a_shared_folder_must_be_one),
+		cmocka_unit_test(a_vm_lacks_the_programs_that_its_devices_start),
 		cmocka_unit_test(a_guest_for_another_arch_finds_no_code_here),
 		cmocka_unit_test(the_host_is_examined_from_memory_to_programs),
 		cmocka_unit_test(a_program_is_found_in_the_path),

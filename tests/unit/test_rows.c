@@ -239,6 +239,28 @@ static void check_claim_fits(const struct device_row *row, const struct claim *c
 	fail_msg("%s.%s fits nowhere in %s's layout", row->type.name, c->name, hv_arch_name(arch));
 }
 
+static void every_program_says_who_needs_it_and_when(void **state)
+{
+	const struct registry *registry = machine_registry();
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < registry->n_devices; i++) {
+		const struct device_row *row = registry->devices[i];
+
+		for (const struct device_program *p = row->programs; p && p->name; p++, n++) {
+			const struct option *when =
+				p->when ? registry_option(&row->type, p->when) : NULL;
+
+			assert_true(p->use && *p->use && p->package && *p->package);
+			assert_int_equal(!when, !p->when);
+			assert_true(!when || when->kind == OPTION_ENUM ||
+				    when->kind == OPTION_BOOL);
+		}
+	}
+	assert_true(n > 0);
+}
+
 static void every_claim_fits_the_layouts_and_names_real_options(void **state)
 {
 	const struct registry *registry = machine_registry();
@@ -453,6 +475,7 @@ int main(void)
 		cmocka_unit_test(every_option_is_documented_unique_and_inside_its_struct),
 		cmocka_unit_test(names_are_unique),
 		cmocka_unit_test(every_device_row_is_complete),
+		cmocka_unit_test(every_program_says_who_needs_it_and_when),
 		cmocka_unit_test(every_claim_fits_the_layouts_and_names_real_options),
 		cmocka_unit_test(every_device_is_created_and_fails_cleanly_at_every_allocation),
 		cmocka_unit_test(every_device_has_a_valid_canned_config),

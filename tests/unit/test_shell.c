@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -66,6 +67,24 @@ static void what_does_not_fit_is_never_cut(void **state)
 	}
 }
 
+static void a_program_is_found_where_a_shell_finds_it(void **state)
+{
+	const char *path = getenv("PATH");
+	char saved[4096], found[64];
+
+	(void)state;
+	snprintf(saved, sizeof(saved), "%s", path ? path : "");
+	assert_true(shell_find("sh", "/none:/bin", found, sizeof(found)));
+	assert_string_equal(found, "/bin/sh");
+	assert_false(shell_find("sh", "/none", found, sizeof(found)));
+	assert_false(shell_find("sh", "/bin", found, 7)); /* no room */
+	setenv("PATH", "/none:/bin", 1);
+	assert_true(shell_find("sh", NULL, found, sizeof(found)));
+	unsetenv("PATH");
+	assert_false(shell_find("sh", NULL, found, sizeof(found)));
+	setenv("PATH", saved, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -73,6 +92,7 @@ int main(void)
 		cmocka_unit_test(others_are_quoted),
 		cmocka_unit_test(a_real_shell_reads_one_word_and_the_same),
 		cmocka_unit_test(what_does_not_fit_is_never_cut),
+		cmocka_unit_test(a_program_is_found_where_a_shell_finds_it),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,6 +1,7 @@
 /* test_suite.c: the parts of the runner that need no VM: shards, budgets, remembered durations,
- * what is left of a console, the exit status.
+ * what is left of a console, the exit status, a host that has no process left.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -445,10 +446,83 @@ static void test_status(void **state)
 	assert_int_equal(suite_status(&run), 0);
 	run.results[1].outcome = SUITE_FAILED;
 	assert_int_equal(suite_status(&run), 1);
+	run.stopped = true; /* --fail-fast */
+	assert_int_equal(suite_status(&run), 1);
+	run.results[1].outcome = SUITE_NOT_RUN; /* nothing failed but the host */
+	assert_int_equal(suite_status(&run), 71);
 	run.signal = 2;
 	assert_int_equal(suite_status(&run), 130);
 	suite_free(&suite);
 	suite_run_free(&run);
+}
+
+/* ---- A host that can't go on ----------------------------------------------------------------- */
+
+static int forks_left = -1; /* -1: no limit */
+
+/* In the place of the library's. */
+pid_t fork(void)
+{
+	pid_t (*real)(void) = (pid_t(*)(void))dlsym(RTLD_NEXT, "fork");
+
+	if (!forks_left) {
+		errno = EAGAIN;
+		return -1;
+	}
+	forks_left -= forks_left > 0;
+	return real();
+}
+
+static void write_case(char *path, size_t size, const char *name, const char *text)
+{
+	FILE *file;
+
+	snprintf(path, size, "%s/%s", dir, name);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+/* What has a result keeps it; whether the first one passes is not the question. */
+static void test_no_process(void **state)
+{
+	static const char text[] = "memory: 1M\nboot: {raw: {file: a.yaml}}\n"
+				   "expect: {within: 1s}\n";
+	char a[128], b[128], *paths[] = { a, b };
+	const struct config_settings settings = { 0 };
+	const struct suite_choice choice = { .paths = paths, .n_paths = 2, .settings = &settings };
+	const struct suite_options options = { .jobs = 1, .scale = 1 };
+	struct diags *diags = diags_new();
+	struct suite suite = { 0 };
+	struct suite_run run;
+	struct err err = { 0 };
+
+	(void)state;
+	write_case(a, sizeof(a), "a.yaml", text);
+	write_case(b, sizeof(b), "b.yaml", text);
+	assert_int_equal(suite_collect(&suite, &choice, diags, &err), 0);
+	assert_int_equal(suite.n, 2);
+	forks_left = 1;
+	assert_int_equal(suite_start(&suite, &options, &run, &err), -EAGAIN);
+	forks_left = -1;
+	assert_int_equal(err.status, STATUS_OSERR);
+	assert_non_null(strstr(err.text, "ulimit -u"));
+	assert_int_equal(run.n, 2);
+	assert_true(run.stopped);
+	for (size_t i = 0, ran = 0; i < 2; i++) {
+		bool began = run.results[i].attempts > 0;
+
+		ran += began;
+		assert_int_equal(run.results[i].outcome == SUITE_NOT_RUN, !began);
+		assert_string_equal(run.results[i].why, began ? "" : err.text);
+		assert_true(i == 0 || ran == 1);
+	}
+	suite_run_free(&run);
+	suite_free(&suite);
+	diags_free(diags);
+	unlink(a);
+	unlink(b);
 }
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -492,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_trim),
 		cmocka_unit_test(test_status),
+		WITH_CACHE(test_no_process),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

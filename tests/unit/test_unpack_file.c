@@ -52,8 +52,10 @@ static size_t make_bzimage(uint8_t *file, const void *payload, size_t len, uint3
 {
 	memset(file, 0, 1024);
 	file[0x1f1] = 1;
+	bytes_put16(file + 0x1fe, 0xaa55);
 	memcpy(file + 0x202, "HdrS", 4);
 	bytes_put16(file + 0x206, 0x20f);
+	file[0x211] = 1;
 	bytes_put32(file + 0x248, 16);
 	bytes_put32(file + 0x24c, told);
 	memset(file + 1024, 0xcc, 16);
@@ -101,7 +103,7 @@ static void a_bzimage_gives_what_it_carries(void **state)
 
 static void a_payload_that_is_not_there_is_refused(void **state)
 {
-	static const uint32_t told[] = { 0, 101, UINT32_MAX };
+	static const uint32_t told[] = { 101, UINT32_MAX };
 	uint8_t file[2048], payload[100] = { 0 };
 	struct image out;
 	struct err err;

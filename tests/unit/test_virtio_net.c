@@ -295,6 +295,48 @@ static void with_the_link_down_frames_are_lost_and_none_come(void **state)
 	driver_unplug(&d);
 }
 
+/* ---- A new start -------------------------------------------------------------------------- */
+
+static struct device_kept kept;
+
+static struct device_kept *keep(struct device_host *host, const struct device *dev)
+{
+	(void)host;
+	(void)dev;
+	return &kept;
+}
+
+static void a_new_start_has_the_same_tap(void **state)
+{
+	struct driver d;
+	uint64_t gpa;
+	int end;
+
+	(void)state;
+	driver_plug(&d, &device_virtio_net, &tap_options);
+	d.host.host.kept = keep;
+	driver_start(&d, 0);
+	end = tap_ends[0];
+	loop_stop(d.host.host.loop);
+	device_destroy(&d.dev);
+	assert_int_equal(tap_opened, 1);
+	driver_free(&d);
+	driver_init(&d);
+	d.host.host.kept = keep;
+	driver_create(&d, &device_virtio_net, &tap_options);
+	assert_null(kept.what);
+	assert_int_equal(tap_opened, 1);
+	driver_start(&d, 0);
+	gpa = add_buffers(&d, 1, 1600);
+	driver_kick(&d, RX);
+	give_frame(end, 60, 1);
+	expect_received(&d, gpa, 1, 1600, 60, 1);
+	driver_unplug(&d);
+	assert_int_equal(tap_opened, 1);
+	kept.drop(kept.what);
+	assert_int_equal(tap_opened, 0);
+}
+
 /* ---- From the driver to a tap ---------------------------------------------------------------- */
 
 static void frames_go_out_however_their_buffers_are_cut(void **state)
@@ -1053,6 +1095,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			what_the_tap_does_is_offered_and_what_the_driver_takes_is_asked_for),
+		cmocka_unit_test(a_new_start_has_the_same_tap),
 		cmocka_unit_test(the_mac_is_the_given_one_or_made_of_the_name),
 		cmocka_unit_test(mtu_pairs_and_link_are_in_the_config),
 		cmocka_unit_test(with_the_link_down_frames_are_lost_and_none_come),
