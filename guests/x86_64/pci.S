@@ -1,5 +1,6 @@
 /* pci.S: looks for PCI functions by ports and by ECAM, and takes random bytes from an entropy device
- * (VIRTIO 1.2: 3.1.1, 4.1, 5.4) by MSI-X. Ends with status 0; another is the step that failed. */
+ * (VIRTIO 1.2: 3.1.1, 4.1, 5.4) by MSI-X; notifies it by a port, then in memory. Ends with status 0;
+ * another is the step that failed. */
 	.set	ADDRESS, 0xcf8		/* PCI 3.0, 3.2.2.3.2 */
 	.set	DATA, 0xcfc
 	.set	ECAM, 0xe0000000	/* `config:` of the config */
@@ -87,23 +88,36 @@ walk:
 	cmp	$0x11, %cl		/* PCI 3.0, 6.8.2 */
 	jne	1f
 	mov	%eax, structs
-1:	cmp	$0x09, %cl		/* of a vendor: +3 type, +8 offset */
+1:	cmp	$0x09, %cl		/* of a vendor: +3 type, +4 BAR, +8 offset */
 	jne	2f
 	movzbl	3(%rax), %ecx
 	mov	8(%rax), %edx
 	cmp	$5, %ecx
 	jae	2f
+	cmpb	$0, 4(%rax)		/* the one that is a port comes first of its type */
+	jne	3f
 	mov	%edx, structs(,%rcx,4)
 2:	movzbl	1(%rax), %eax
 	jmp	walk
+3:	mov	structs + 4 * NOTIFY, %r13d
+	mov	0x18(%rbp), %r12d	/* in BAR 2 */
+	add	%edx, %r12d
+	jmp	2b
 
-	/* The BAR is where the planner had it, below 4 GiB. Vector 0 sends ours. */
+	/* The BARs are where the planner had them, below 4 GiB. Vector 0 sends ours. */
 setup:
+	cmp	$0, %r13d
+	equal_or 14
+	mov	%r12d, %eax
+	and	$3, %eax
+	cmp	$1, %eax		/* ports, PCI 3.0, 6.2.5.1 */
+	equal_or 15
+	dec	%r12d
 	mov	0x10(%rbp), %ebx
 	and	$0xfffffff0, %ebx
 	cmpl	$0, 0x14(%rbp)
 	equal_or 3
-	movw	$0x406, 4(%rbp)		/* memory, bus master, no INTx */
+	movw	$0x407, 4(%rbp)		/* ports, memory, bus master, no INTx */
 	mov	structs, %eax
 	mov	4(%rax), %edi		/* the table, in BAR 0 */
 	add	%ebx, %edi
@@ -143,7 +157,9 @@ setup:
 	equal_or 7
 
 	movw	$1, avail_idx
-	movw	$0, (%rbx)
+	mov	%r12d, %edx
+	xor	%eax, %eax
+	out	%ax, (%dx)
 	mov	$1, %ecx
 	call	wait
 	cmpw	$1, used_idx

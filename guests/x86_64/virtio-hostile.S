@@ -61,6 +61,14 @@
 	call	pci_read
 	and	$~15, %eax
 	mov	%eax, witness
+	mov	$SLOT_VICTIM << 11 | BELL_BAR, %ecx
+	call	pci_read
+	and	$~3, %eax
+	mov	%eax, victim_bell
+	mov	$SLOT_WITNESS << 11 | BELL_BAR, %ecx
+	call	pci_read
+	and	$~3, %eax
+	mov	%eax, witness_bell
 	mov	$pci, %r14d
 	mov	victim, %ebx
 	step	31
@@ -78,6 +86,8 @@
 	call	good
 	mov	$on_configuration, %esi
 	call	puts
+	step	50
+	call	ports
 
 	step	63
 	mov	witness, %ebx
@@ -358,6 +368,7 @@ mmio_kick:
 
 	.set	NOTIFY, 0x2000
 	.set	TABLE, 0x3000		/* of MSI-X */
+	.set	BELL_BAR, 0x18		/* the register of the BAR with a port to notify at */
 
 pci_get_status:
 	mov	0x14(%rbx), %al
@@ -388,6 +399,11 @@ pci_queue:
 pci_kick:
 	and	$0x3ff, %eax
 	mov	%ax, NOTIFY(%rbx, %rax, 4)
+	ret
+
+bell_kick:
+	mov	bell, %edx
+	out	%ax, %dx
 	ret
 
 /* Configuration space by ports (PCI 3.2.2.3.2): register ECX, device << 11 | offset. */
@@ -505,11 +521,59 @@ restore:
 	mov	$SLOT_VICTIM << 11 | 0x14, %ecx
 	xor	%edi, %edi
 	call	pci_write
+	call	restore_bell
 	mov	$SLOT_VICTIM << 11 | 0x04, %ecx
-	mov	$6, %edi		/* memory, bus master */
+	mov	$7, %edi		/* ports, memory, bus master */
 	call	pci_write
 	call	find_msix
 	xor	%edi, %edi
+	jmp	pci_write
+
+/* A BAR that lies on ports that are not its own. At the end of the list it is on the UART's. */
+ports:
+	mov	victim, %ebx
+	mov	victim_bell, %eax
+	call	good_by_bell
+	call	kick_all
+	mov	$pci, %r14d
+	mov	$port_places, %ebp
+1:	mov	(%rbp), %edi
+	call	move_bell
+	call	good
+	add	$4, %ebp
+	cmp	$port_places_end, %ebp
+	jb	1b
+	mov	$on_ports, %esi
+	call	puts
+	mov	witness_bell, %edi	/* two at one place */
+	call	move_bell
+	mov	witness_bell, %edx
+	mov	$-1, %eax
+	out	%al, %dx
+	out	%ax, %dx
+	out	%eax, %dx
+	in	%dx, %eax
+	add	$2, %edx
+	out	%eax, %dx		/* half of it outside */
+	call	restore_bell
+	mov	witness, %ebx
+	mov	witness_bell, %eax
+	call	good_by_bell
+	mov	victim, %ebx
+	mov	victim_bell, %eax
+	call	good_by_bell
+	mov	$pci, %r14d
+	ret
+
+good_by_bell:				/* EAX: the port */
+	mov	%eax, bell
+	mov	$pci_bell, %r14d
+	jmp	good
+
+restore_bell:
+	mov	victim_bell, %edi
+move_bell:				/* EDI */
+	mov	$SLOT_VICTIM << 11 | BELL_BAR, %ecx
 	jmp	pci_write
 
 /* ---- Tables --------------------------------------------------------------------------------------- */
@@ -519,6 +583,8 @@ mmio:
 	.quad	mmio_get_status, mmio_set_status, mmio_features, mmio_queue, mmio_kick
 pci:
 	.quad	pci_get_status, pci_set_status, pci_features, pci_queue, pci_kick
+pci_bell:
+	.quad	pci_get_status, pci_set_status, pci_features, pci_queue, bell_kick
 
 patterns:
 	.quad	-1, 0x00000000fee00001, 0xa5c3f00f12345678
@@ -529,6 +595,11 @@ places:
 	.long	0, 0x1000, RAM_END - 0x4000, ECAM, 0xfec00000, 0xfee00000, 0xffffc000
 	.long	VICTIM, 0xcfffe000
 places_end:
+
+/* Where ports may be put: nowhere, on CONFIG_ADDRESS, out of the window, on COM1. */
+port_places:
+	.long	0, 0xcf8, 0xcfc, DEBUG_EXIT, 0xbffc, 0xd000, 0xfffc, 0x1c000, -1, COM1
+port_places_end:
 
 	/* A queue's size and its three parts. */
 	.macro	ring_row size, desc, avail, used
@@ -673,6 +744,8 @@ on_messages:
 	.asciz	"messages to nowhere\n"
 on_configuration:
 	.asciz	"a BAR on RAM\n"
+on_ports:
+	.asciz	"a BAR on a UART\n"
 well:
 	.asciz	"the others are well\n"
 
@@ -680,6 +753,12 @@ well:
 victim:
 	.long	0
 witness:
+	.long	0
+victim_bell:
+	.long	0
+witness_bell:
+	.long	0
+bell:
 	.long	0
 
 	.balign	16

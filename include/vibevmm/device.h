@@ -61,12 +61,13 @@ struct device_host {
 	void (*coalesce)(struct device_host *host, struct device *dev, unsigned claim,
 			 uint64_t offset, unsigned size, bool on);
 
-	/* Signals fd when the guest writes len bytes (0: any number) at that address, and that
-	 * value unless match is NULL; such writes reach no device any more. on false: no longer;
-	 * with the same arguments. The caller owns fd. 0, or -errno: -ENOTSUP where the backend has
-	 * no such thing, and writes come as ever. May take a millisecond. */
-	int (*ioeventfd)(struct device_host *host, uint64_t addr, unsigned len,
-			 const uint64_t *match, int fd, bool on);
+	/* Signals fd when the guest writes len bytes (0: any number) at that address or port, which
+	 * space tells (SPACE_MEM, SPACE_PIO), and that value unless match is NULL; such writes
+	 * reach no device any more. on false: no longer; with the same arguments. The caller owns
+	 * fd. 0, or -errno: -ENOTSUP where the backend has no such thing, and writes come as ever.
+	 * May take a millisecond. */
+	int (*ioeventfd)(struct device_host *host, enum plan_space space, uint64_t addr,
+			 unsigned len, const uint64_t *match, int fd, bool on);
 
 	/* Sends the interrupt message that writes data to addr; who: the sender as the guest's
 	 * tables number it, for PCI its function. Never blocks for long. 0 or -errno. */

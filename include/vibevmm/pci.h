@@ -3,8 +3,8 @@
  * "PCI" is the PCI Local Bus Specification 3.0, "PCIe" the PCI Express Base Specification 5.0.
  * One bus, number 0, of 32 devices of 8 functions. The machine makes the bus; the device in
  * ROLE_PCI, pci-host, lets the guest in: configuration space by ECAM and ports, and the windows
- * in which BARs may lie. BARs are decoded there and nowhere else, so a guest that moves one onto
- * RAM only loses it.
+ * in which BARs may lie, of memory (SPACE_MEM) and of ports (SPACE_PIO). BARs are decoded there and
+ * nowhere else, so a guest that moves one onto RAM, or onto another device's ports, only loses it.
  *
  * A function belongs to a device, which embeds it and attaches it in create and detaches it in
  * destroy. The bus calls the device with its lock held. Lock order: the host bridge's, then the
@@ -45,9 +45,10 @@ struct pci_ops {
 };
 
 struct pci_bar {
-	uint64_t size; /* a power of two, at least 16; 0: none */
-	uint64_t addr; /* where the guest has it */
-	bool wide;     /* 64 bits; takes the next one's register, too */
+	enum plan_space space; /* SPACE_MEM or SPACE_PIO */
+	uint64_t size;	       /* a power of two, at least 16, or 4 of ports; 0: none */
+	uint64_t addr;	       /* where the guest has it */
+	bool wide;	       /* 64 bits; takes the next one's register, too */
 	bool prefetchable, mapped;
 };
 
@@ -97,6 +98,9 @@ void pci_function_init(struct pci_function *f, struct device *dev, const struct 
 void pci_bar_add(struct pci_function *f, unsigned bar, uint64_t addr, uint64_t size, bool wide,
 		 bool prefetchable);
 
+/* The same for an I/O BAR of `size` ports, at most 256 (PCI 6.2.5.1). */
+void pci_bar_add_ports(struct pci_function *f, unsigned bar, uint64_t port, uint64_t size);
+
 /* A capability of len bytes with its header (PCI 6.7), at f->next_capability; bytes behind the
  * header are zero and read-only. Its offset. */
 uint8_t pci_capability_add(struct pci_function *f, uint8_t id, uint8_t len);
@@ -144,8 +148,11 @@ uint32_t pci_config_read(struct pci_bus *bus, unsigned devfn, unsigned offset, u
 void pci_config_write(struct pci_bus *bus, unsigned devfn, unsigned offset, unsigned size,
 		      uint32_t value);
 
-/* An access in a window, at a guest-physical address; false: no BAR is there. */
-bool pci_bar_read(struct pci_bus *bus, uint64_t addr, unsigned size, uint64_t *value);
-bool pci_bar_write(struct pci_bus *bus, uint64_t addr, unsigned size, uint64_t value);
+/* An access in a window of that space, at a guest-physical address or port; false: no BAR is
+ * there. */
+bool pci_bar_read(struct pci_bus *bus, enum plan_space space, uint64_t addr, unsigned size,
+		  uint64_t *value);
+bool pci_bar_write(struct pci_bus *bus, enum plan_space space, uint64_t addr, unsigned size,
+		   uint64_t value);
 
 #endif

@@ -30,6 +30,7 @@ enum layout_kind {
 	LAYOUT_IRQ,	 /* lines without a fixed place go here */
 	LAYOUT_PCI,	 /* PCI's: windows for BARs ... */
 	LAYOUT_PCI_CONFIG, /* ... and configuration space (ECAM), 1 MiB for each bus */
+	LAYOUT_PCI_PORTS,  /* ports for BARs */
 	LAYOUT_PIC_PORTS,  /* ports that a full interrupt controller answers itself */
 	LAYOUT_PIT_PORTS,  /* ports that the 8254 timer answers itself */
 };

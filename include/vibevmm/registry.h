@@ -18,12 +18,13 @@ struct plan;	 /* plan.h */
 struct plan_device;
 
 enum plan_space {
-	SPACE_MEM,   /* guest-physical addresses */
-	SPACE_PIO,   /* x86 ports, 0..0xffff */
-	SPACE_IRQ,   /* interrupt lines: GSIs on x86, SPIs on arm64 */
-	SPACE_PCI,   /* functions of PCI bus 0: device << 3 | function, 0..255 */
-	SPACE_BAR,   /* guest-physical addresses inside the windows of the PCI host bridge */
-	SPACE_INPUT, /* the VM's standard input: one reader */
+	SPACE_MEM, /* guest-physical addresses */
+	SPACE_PIO, /* x86 ports, 0..0xffff */
+	SPACE_IRQ, /* interrupt lines: GSIs on x86, SPIs on arm64 */
+	SPACE_PCI, /* functions of PCI bus 0: device << 3 | function, 0..255 */
+	SPACE_BAR, /* guest-physical addresses inside the windows of the PCI host bridge, ... */
+	SPACE_PORTS_BAR, /* ... and ports inside its window of those */
+	SPACE_INPUT,	 /* the VM's standard input: one reader */
 	SPACE_COUNT,
 };
 
@@ -34,6 +35,7 @@ enum claim_pool {
 	POOL_PCI_WINDOW,   /* the LAYOUT_PCI row below 4 GiB: all of it, size and align are 0 */
 	POOL_PCI_WINDOW64, /* the one above 4 GiB, if the BARs don't all fit below and the address
 			    * width and RAM leave it free: else the device does without */
+	POOL_PCI_PORTS,	   /* LAYOUT_PCI_PORTS: all of it */
 };
 
 /* What a device needs a place for. The planner finds the place; the device sees only the claim's

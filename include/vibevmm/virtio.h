@@ -244,9 +244,14 @@ extern const struct claim virtio_claims[];
 		  .fix = "slot",                                                                   \
 		  .when = "transport",                                                             \
 		  .is = VIRTIO_PCI },                                                              \
+		{ .name = "registers",                                                             \
+		  .space = SPACE_BAR,                                                              \
+		  .size = 0x4000,                                                                  \
+		  .when = "transport",                                                             \
+		  .is = VIRTIO_PCI },                                                              \
 	{                                                                                          \
-		.name = "registers", .space = SPACE_BAR, .size = 0x4000, .when = "transport",      \
-		.is = VIRTIO_PCI                                                                   \
+		.name = "doorbell", .space = SPACE_PORTS_BAR, .arches = ARCH_X86_64, .size = 4,    \
+		.when = "transport", .is = VIRTIO_PCI                                              \
 	}
 
 extern const struct device_description virtio_description;

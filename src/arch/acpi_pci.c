@@ -49,7 +49,7 @@ static void routing(struct blob *blob, const struct plan *plan, const struct pla
 /* PCI FW 4.1.1 f.: what it hands on to the bus, and the ports that it keeps. */
 static void bridge_resources(struct blob *blob, const struct plan_device *bridge)
 {
-	const enum claim_pool windows[] = { POOL_PCI_WINDOW, POOL_PCI_WINDOW64 };
+	const enum claim_pool windows[] = { POOL_PCI_PORTS, POOL_PCI_WINDOW, POOL_PCI_WINDOW64 };
 	const struct plan_claim *ports = plan_device_claim(bridge, SPACE_PIO);
 	size_t at;
 
@@ -61,7 +61,11 @@ static void bridge_resources(struct blob *blob, const struct plan_device *bridge
 	for (unsigned i = 0; i < ARRAY_SIZE(windows); i++) {
 		const struct plan_claim *window = plan_pool_claim(bridge, windows[i]);
 
-		if (window)
+		if (!window)
+			continue;
+		if (window->claim->space == SPACE_PIO)
+			aml_port_window(blob, window->start, window->size);
+		else
 			aml_window(blob, window->start, window->size);
 	}
 	aml_close_resources(blob, at);

@@ -241,6 +241,11 @@ void aml_memory(struct blob *blob, uint64_t start, uint64_t size)
 	blob_put(blob, 4, size);
 }
 
+void aml_port_window(struct blob *blob, uint64_t start, uint64_t size)
+{
+	address_space(blob, TAG_WORD, 2, SPACE_PORTS, PRODUCED, ALL_PORTS, start, size);
+}
+
 void aml_window(struct blob *blob, uint64_t start, uint64_t size)
 {
 	bool high = start + (size - 1) > UINT32_MAX;

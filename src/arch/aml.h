@@ -26,7 +26,8 @@ void aml_ports(struct blob *blob, uint64_t start, uint64_t size);
 void aml_memory(struct blob *blob, uint64_t start, uint64_t size);
 void aml_interrupt(struct blob *blob, uint64_t line, bool level); /* active high, not shared */
 
-/* What a bridge hands on to what is behind it: memory, and one bus number. */
+/* What a bridge hands on to what is behind it: ports, memory, and one bus number. */
+void aml_port_window(struct blob *blob, uint64_t start, uint64_t size);
 void aml_window(struct blob *blob, uint64_t start, uint64_t size);
 void aml_bus(struct blob *blob, unsigned number);
 

@@ -53,6 +53,7 @@ static const struct layout_row layout[] = {
 	  "kvm tss" }, /* KVM_SET_TSS_ADDR, and 1 page more */
 	{ LAYOUT_HOLE, 0xff000000, 16 * MIB, "rom space" },
 	{ LAYOUT_PIO, 0x1000, 0xf000, "ports" },
+	{ LAYOUT_PCI_PORTS, 0xc000, 4 * KIB, "pci ports" },
 	{ LAYOUT_PIC_PORTS, 0x20, 2, "8259" },
 	{ LAYOUT_PIC_PORTS, 0xa0, 2, "8259" },
 	{ LAYOUT_PIC_PORTS, 0x4d0, 2, "8259 elcr" },

@@ -63,7 +63,8 @@ static void json_claim(struct json *json, const struct device_row *row, const st
 	static const char *const spaces[SPACE_COUNT] = {
 		[SPACE_MEM] = "memory",		 [SPACE_PIO] = "ports",
 		[SPACE_IRQ] = "interrupt lines", [SPACE_PCI] = "PCI functions",
-		[SPACE_BAR] = "PCI BARs",	 [SPACE_INPUT] = "input",
+		[SPACE_BAR] = "PCI BARs",	 [SPACE_PORTS_BAR] = "PCI I/O BARs",
+		[SPACE_INPUT] = "input",
 	};
 	char when[ROWS_WHEN_MAX];
 

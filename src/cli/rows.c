@@ -85,7 +85,11 @@ void rows_print_claim(FILE *out, const struct config_type *type, const struct cl
 				claim->size % 1024 ? " bytes" : "");
 		break;
 	case SPACE_PIO:
-		fprintf(out, "%" PRIu64 " I/O port%s", claim->size, claim->size == 1 ? "" : "s");
+		if (!claim->size)
+			fputs("I/O ports for PCI BARs", out);
+		else
+			fprintf(out, "%" PRIu64 " I/O port%s", claim->size,
+				claim->size == 1 ? "" : "s");
 		break;
 	case SPACE_IRQ:
 		if (claim->size > 1)
@@ -102,6 +106,9 @@ void rows_print_claim(FILE *out, const struct config_type *type, const struct cl
 		else
 			fprintf(out, "PCI BAR of %s",
 				config_size_text(claim->size, size, sizeof(size)));
+		break;
+	case SPACE_PORTS_BAR:
+		fprintf(out, "PCI BAR of %" PRIu64 " I/O ports", claim->size);
 		break;
 	case SPACE_INPUT:
 		fputs("the console's input", out);

@@ -37,14 +37,19 @@ static int msi_irqfd(struct device_host *host, int fd, uint64_t addr, uint32_t d
 	return m->backend->msi_irqfd(m->vm, fd, addr, data, who, on, NULL);
 }
 
-static int ioeventfd(struct device_host *host, uint64_t addr, unsigned len, const uint64_t *match,
-		     int fd, bool on)
+static enum hv_space hv_space_of(enum plan_space space)
+{
+	return space == SPACE_PIO ? HV_PIO : HV_MMIO;
+}
+
+static int ioeventfd(struct device_host *host, enum plan_space space, uint64_t addr, unsigned len,
+		     const uint64_t *match, int fd, bool on)
 {
 	struct machine *m = machine_of(host);
 
 	if (!(m->caps & HV_CAP_IOEVENTFD))
 		return -ENOTSUP;
-	return m->backend->ioeventfd(m->vm, HV_MMIO, addr, len, match, fd, on, NULL);
+	return m->backend->ioeventfd(m->vm, hv_space_of(space), addr, len, match, fd, on, NULL);
 }
 
 static int map(struct device_host *host, uint64_t addr, uint64_t size, void *bytes, bool on)
@@ -123,7 +128,7 @@ static void coalesce(struct device_host *host, struct device *dev, unsigned clai
 {
 	struct machine *m = machine_of(host);
 	const struct plan_claim *place = device_place(dev, claim);
-	enum hv_space space = place->claim->space == SPACE_PIO ? HV_PIO : HV_MMIO;
+	enum hv_space space = hv_space_of(place->claim->space);
 	int ret = 0;
 
 	if (!m->backend->coalesce)

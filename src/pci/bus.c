@@ -68,15 +68,20 @@ void pci_intx_set(struct pci_function *f, bool level)
 
 /* ---- BARs -------------------------------------------------------------------------------- */
 
-/* Index of the first mapping of a sorted list that ends at or behind addr; n if there is none. */
-static size_t search(const struct pci_mapping *map, size_t n, uint64_t addr)
+static bool is_before(const struct pci_mapping *m, enum plan_space space, uint64_t addr)
+{
+	return m->space != space ? m->space < space : m->start + (m->size - 1) < addr;
+}
+
+/* Index of the first mapping of a sorted list that isn't before addr; n if there is none. */
+static size_t search(const struct pci_mapping *map, size_t n, enum plan_space space, uint64_t addr)
 {
 	size_t low = 0, high = n;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (map[middle].start + (map[middle].size - 1) < addr)
+		if (is_before(&map[middle], space, addr))
 			low = middle + 1;
 		else
 			high = middle;
@@ -87,10 +92,18 @@ static size_t search(const struct pci_mapping *map, size_t n, uint64_t addr)
 static bool in_window(const struct pci_bus *bus, const struct pci_bar *bar)
 {
 	for (unsigned i = 0; i < bus->n_windows; i++) {
-		if (bytes_inside(bar->addr, bar->size, bus->windows[i].start, bus->windows[i].size))
+		if (bus->windows[i].space == bar->space &&
+		    bytes_inside(bar->addr, bar->size, bus->windows[i].start, bus->windows[i].size))
 			return true;
 	}
 	return false;
+}
+
+/* The function answers in that space at all. */
+static bool decodes(const struct pci_function *f, enum plan_space space)
+{
+	return f->config[PCI_COMMAND] &
+	       (space == SPACE_PIO ? PCI_COMMAND_PORTS : PCI_COMMAND_MEMORY);
 }
 
 /* Adds a BAR to the map that is being made, if it is decoded and what came before leaves it room.
@@ -101,19 +114,19 @@ static size_t map_bar(struct pci_bus *bus, size_t n, struct pci_function *f, uns
 	struct pci_mapping *map = bus->next_map;
 	size_t at;
 
-	if (!bar->size || !(f->config[PCI_COMMAND] & PCI_COMMAND_MEMORY) || !in_window(bus, bar))
+	if (!bar->size || !decodes(f, bar->space) || !in_window(bus, bar))
 		return n;
-	at = search(map, n, bar->addr);
-	if (at < n && map[at].start <= bar->addr + (bar->size - 1))
+	at = search(map, n, bar->space, bar->addr);
+	if (at < n && map[at].space == bar->space && map[at].start <= bar->addr + (bar->size - 1))
 		return n;
 	memmove(&map[at + 1], &map[at], (n - at) * sizeof(*map));
-	map[at] = (struct pci_mapping){ bar->addr, bar->size, f, i };
+	map[at] = (struct pci_mapping){ bar->space, bar->addr, bar->size, f, i };
 	return n + 1;
 }
 
 static bool has(const struct pci_mapping *map, size_t n, const struct pci_mapping *m)
 {
-	size_t at = search(map, n, m->start);
+	size_t at = search(map, n, m->space, m->start);
 
 	return at < n && map[at].start == m->start && map[at].f == m->f && map[at].bar == m->bar;
 }
@@ -156,18 +169,22 @@ void pci_bus_remap(struct pci_bus *bus)
 }
 
 /* The mapping that has all these bytes, or NULL. */
-static const struct pci_mapping *find(const struct pci_bus *bus, uint64_t addr, unsigned size)
+static const struct pci_mapping *find(const struct pci_bus *bus, enum plan_space space,
+				      uint64_t addr, unsigned size)
 {
-	size_t at = search(bus->map, bus->n_map, addr);
+	size_t at = search(bus->map, bus->n_map, space, addr);
+	const struct pci_mapping *m;
 
-	if (at == bus->n_map || !bytes_inside(addr, size, bus->map[at].start, bus->map[at].size))
+	if (at == bus->n_map)
 		return NULL;
-	return &bus->map[at];
+	m = &bus->map[at];
+	return m->space == space && bytes_inside(addr, size, m->start, m->size) ? m : NULL;
 }
 
-bool pci_bar_read(struct pci_bus *bus, uint64_t addr, unsigned size, uint64_t *value)
+bool pci_bar_read(struct pci_bus *bus, enum plan_space space, uint64_t addr, unsigned size,
+		  uint64_t *value)
 {
-	const struct pci_mapping *m = find(bus, addr, size);
+	const struct pci_mapping *m = find(bus, space, addr, size);
 
 	if (!m)
 		return false;
@@ -179,9 +196,10 @@ bool pci_bar_read(struct pci_bus *bus, uint64_t addr, unsigned size, uint64_t *v
 	return true;
 }
 
-bool pci_bar_write(struct pci_bus *bus, uint64_t addr, unsigned size, uint64_t value)
+bool pci_bar_write(struct pci_bus *bus, enum plan_space space, uint64_t addr, unsigned size,
+		   uint64_t value)
 {
-	const struct pci_mapping *m = find(bus, addr, size);
+	const struct pci_mapping *m = find(bus, space, addr, size);
 
 	if (!m)
 		return false;
@@ -213,9 +231,10 @@ void pci_bus_bridge(struct pci_bus *bus, struct device *dev)
 		const struct plan_claim *place = &dev->plan->claims[i];
 
 		if (place->claim->pool != POOL_PCI_WINDOW &&
-		    place->claim->pool != POOL_PCI_WINDOW64)
+		    place->claim->pool != POOL_PCI_WINDOW64 && place->claim->pool != POOL_PCI_PORTS)
 			continue;
 		assert(bus->n_windows < ARRAY_SIZE(bus->windows));
+		bus->windows[bus->n_windows].space = place->claim->space;
 		bus->windows[bus->n_windows].start = place->start;
 		bus->windows[bus->n_windows++].size = place->size;
 	}

@@ -23,7 +23,8 @@ enum {
 	PCI_HEADER_END = 0x40,
 };
 
-#define PCI_COMMAND_MEMORY	(1U << 1) /* PCI 6.2.2 */
+#define PCI_COMMAND_PORTS	(1U << 0) /* PCI 6.2.2 */
+#define PCI_COMMAND_MEMORY	(1U << 1)
 #define PCI_COMMAND_MASTER	(1U << 2)
 #define PCI_COMMAND_NO_INTX	(1U << 10)
 #define PCI_STATUS_INTX		(1U << 3) /* PCI 6.2.3 */
@@ -32,6 +33,7 @@ enum {
 
 /* Where a BAR is heard. */
 struct pci_mapping {
+	enum plan_space space;
 	uint64_t start, size;
 	struct pci_function *f;
 	unsigned bar;
@@ -45,11 +47,13 @@ struct pci_bus {
 	struct device *bridge;
 	int intx; /* its claim */
 	struct {
+		enum plan_space space;
 		uint64_t start, size;
-	} windows[2];
+	} windows[3];
 	unsigned n_windows;
 
-	/* BARs that are heard: sorted, disjoint. Both have room for all BARs there are. */
+	/* BARs that are heard: sorted by space and start, disjoint. Both have room for all BARs
+	 * there are. */
 	struct pci_mapping *map, *next_map;
 	size_t n_map, n_bars;
 

@@ -13,6 +13,9 @@
 #define BAR_WIDE	 (2U << 1) /* PCI 6.2.5.1: bits 2:1 and 3 of a memory BAR */
 #define BAR_PREFETCHABLE (1U << 3)
 #define BAR_FLAGS	 0xfU
+#define BAR_PORTS	 1U /* bit 0 of an I/O BAR; bit 1 is reserved */
+#define BAR_PORTS_FLAGS	 0x3U
+#define PORTS_MAX	 256U
 
 static unsigned bar_register(unsigned bar)
 {
@@ -38,21 +41,41 @@ void pci_function_init(struct pci_function *f, struct device *dev, const struct 
 	f->writable[PCI_INTERRUPT_LINE] = 0xff;
 }
 
+static void add_bar(struct pci_function *f, unsigned i, const struct pci_bar *bar, uint32_t flags,
+		    uint8_t decoding)
+{
+	unsigned at = bar_register(i), len = bar->wide ? 8 : 4;
+
+	assert(i + bar->wide < PCI_BARS && bytes_is_power_of_2(bar->size));
+	assert(!(bar->addr & (bar->size - 1)));
+	assert(bar->wide || bar->addr + (bar->size - 1) <= UINT32_MAX);
+	f->bars[i] = *bar;
+	bytes_put(f->config + at, len, bar->addr | flags);
+	bytes_put(f->writable + at, len, ~(bar->size - 1));
+	f->config[PCI_COMMAND] |= decoding;
+	f->writable[PCI_COMMAND] |= decoding;
+}
+
 void pci_bar_add(struct pci_function *f, unsigned bar, uint64_t addr, uint64_t size, bool wide,
 		 bool prefetchable)
 {
-	unsigned at = bar_register(bar), len = wide ? 8 : 4;
-	uint32_t flags = (wide ? BAR_WIDE : 0) | (prefetchable ? BAR_PREFETCHABLE : 0);
+	const struct pci_bar added = { .space = SPACE_MEM,
+				       .size = size,
+				       .addr = addr,
+				       .wide = wide,
+				       .prefetchable = prefetchable };
 
-	assert(bar + wide < PCI_BARS && bytes_is_power_of_2(size) && size > BAR_FLAGS);
-	assert(!(addr & (size - 1)) && (wide || addr + (size - 1) <= UINT32_MAX));
-	f->bars[bar] = (struct pci_bar){
-		.size = size, .addr = addr, .wide = wide, .prefetchable = prefetchable
-	};
-	bytes_put(f->config + at, len, addr | flags);
-	bytes_put(f->writable + at, len, ~(size - 1));
-	f->config[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
-	f->writable[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+	assert(size > BAR_FLAGS);
+	add_bar(f, bar, &added, (wide ? BAR_WIDE : 0) | (prefetchable ? BAR_PREFETCHABLE : 0),
+		PCI_COMMAND_MEMORY);
+}
+
+void pci_bar_add_ports(struct pci_function *f, unsigned bar, uint64_t port, uint64_t size)
+{
+	const struct pci_bar added = { .space = SPACE_PIO, .size = size, .addr = port };
+
+	assert(size > BAR_PORTS_FLAGS && size <= PORTS_MAX);
+	add_bar(f, bar, &added, BAR_PORTS, PCI_COMMAND_PORTS);
 }
 
 uint8_t pci_capability_add(struct pci_function *f, uint8_t id, uint8_t len)
@@ -109,10 +132,11 @@ static void move_bars(struct pci_function *f)
 {
 	for (unsigned i = 0; i < PCI_BARS; i++) {
 		struct pci_bar *bar = &f->bars[i];
+		uint64_t flags = bar->space == SPACE_PIO ? BAR_PORTS_FLAGS : BAR_FLAGS;
 
 		if (bar->size)
-			bar->addr = bytes_get(f->config + bar_register(i), bar->wide ? 8 : 4) &
-				    ~(uint64_t)BAR_FLAGS;
+			bar->addr =
+				bytes_get(f->config + bar_register(i), bar->wide ? 8 : 4) & ~flags;
 	}
 }
 

@@ -35,7 +35,7 @@ struct pci_host {
 	uint32_t address; /* CONFIG_ADDRESS */
 };
 
-enum { CLAIM_CONFIG, CLAIM_WINDOW, CLAIM_WINDOW64, CLAIM_PORTS, CLAIM_INTX };
+enum { CLAIM_CONFIG, CLAIM_WINDOW, CLAIM_WINDOW64, CLAIM_PORTS, CLAIM_IO, CLAIM_INTX };
 
 /* ---- Configuration space ------------------------------------------------------------------- */
 
@@ -108,6 +108,7 @@ static void ports_write(struct pci_host *host, struct pci_bus *bus, uint64_t por
 
 static uint64_t reg_read(struct device *dev, unsigned claim, uint64_t offset, unsigned size)
 {
+	const struct plan_claim *place;
 	struct pci_bus *bus = dev->host->pci;
 	uint64_t value;
 
@@ -117,7 +118,8 @@ static uint64_t reg_read(struct device *dev, unsigned claim, uint64_t offset, un
 	case CLAIM_PORTS:
 		return ports_read(dev->state, bus, offset, size);
 	default:
-		if (pci_bar_read(bus, device_place(dev, claim)->start + offset, size, &value))
+		place = device_place(dev, claim);
+		if (pci_bar_read(bus, place->claim->space, place->start + offset, size, &value))
 			return value;
 		return bytes_ones(size);
 	}
@@ -126,6 +128,7 @@ static uint64_t reg_read(struct device *dev, unsigned claim, uint64_t offset, un
 static void reg_write(struct device *dev, unsigned claim, uint64_t offset, unsigned size,
 		      uint64_t value)
 {
+	const struct plan_claim *place;
 	struct pci_bus *bus = dev->host->pci;
 
 	switch (claim) {
@@ -136,7 +139,8 @@ static void reg_write(struct device *dev, unsigned claim, uint64_t offset, unsig
 		ports_write(dev->state, bus, offset, size, value);
 		break;
 	default:
-		pci_bar_write(bus, device_place(dev, claim)->start + offset, size, value);
+		place = device_place(dev, claim);
+		pci_bar_write(bus, place->claim->space, place->start + offset, size, value);
 	}
 }
 
@@ -206,6 +210,11 @@ static const struct claim claims[] = {
 			  .prefer = (const uint64_t[]){ 0xcf8 },
 			  .n_prefer = 1,
 			  .width = 4 },
+	[CLAIM_IO] = { .name = "io",
+		       .space = SPACE_PIO,
+		       .arches = ARCH_X86_64,
+		       .pool = POOL_PCI_PORTS,
+		       .width = 4 },
 	[CLAIM_INTX] = { .name = "intx",
 			 .space = SPACE_IRQ,
 			 .size = 1,

@@ -15,7 +15,7 @@ static void region(FILE *out, const struct plan_region *r)
 	static const char *const spaces[] = {
 		[SPACE_MEM] = "memory",		 [SPACE_PIO] = "ports",
 		[SPACE_IRQ] = "interrupt lines", [SPACE_PCI] = "PCI functions",
-		[SPACE_BAR] = "PCI BARs",
+		[SPACE_BAR] = "PCI BARs",	 [SPACE_PORTS_BAR] = "PCI I/O BARs",
 	};
 	char function[PLAN_PCI_TEXT];
 

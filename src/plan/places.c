@@ -83,6 +83,11 @@ static void report_no_pci(struct planner *p, const struct plan_request *request)
 			   dev->label);
 		diag_help(p->diags, "it has room for %u functions beside the bridge",
 			  PLAN_PCI_FUNCTIONS - PLAN_PCI_SLOT);
+	} else if (request->space == SPACE_PORTS_BAR) {
+		if (!diags_errors(p->diags)) /* there are more than a full bus needs */
+			diag_error(p->diags, dev->choice->mark,
+				   "PCI's window has no run of %llu free ports left for %s of %s",
+				   (unsigned long long)request->size, claim->name, dev->label);
 	} else {
 		diag_error(p->diags, dev->choice->mark,
 			   "the PCI windows have no room of %s left for %s of %s",
@@ -100,7 +105,8 @@ static void report_full(struct planner *p, const struct plan_request *request)
 	char size[24];
 	uint64_t line;
 
-	if (request->space == SPACE_PCI || request->space == SPACE_BAR) {
+	if (request->space == SPACE_PCI || request->space == SPACE_BAR ||
+	    request->space == SPACE_PORTS_BAR) {
 		report_no_pci(p, request);
 		return;
 	}
@@ -149,13 +155,17 @@ static bool pci_range(unsigned nth, struct range *range)
 	return true;
 }
 
-static bool bar_range(const struct planner *p, unsigned nth, struct range *range)
+static bool bar_range(const struct planner *p, enum plan_space space, unsigned nth,
+		      struct range *range)
 {
+	enum claim_pool pool = space == SPACE_PORTS_BAR ? POOL_PCI_PORTS
+			       : nth			? POOL_PCI_WINDOW64
+							: POOL_PCI_WINDOW;
 	const struct plan_claim *window;
 
-	if (nth > 1)
+	if (nth > (space == SPACE_BAR))
 		return false;
-	window = plan_pool_claim(p->bridge, nth ? POOL_PCI_WINDOW64 : POOL_PCI_WINDOW);
+	window = plan_pool_claim(p->bridge, pool);
 	if (!window)
 		return false;
 	*range = (struct range){ window->start, window->start + window->size - 1, 1 };
@@ -188,7 +198,8 @@ static bool nth_range(const struct planner *p, enum plan_space space, unsigned n
 	case SPACE_PCI:
 		return pci_range(nth, range);
 	case SPACE_BAR:
-		return bar_range(p, nth, range);
+	case SPACE_PORTS_BAR:
+		return bar_range(p, space, nth, range);
 	default:
 		return false;
 	}
@@ -217,7 +228,9 @@ bool plan_find_free(const struct planner *p, enum plan_space space, uint64_t siz
 
 const struct layout_row *plan_pool_row(const struct arch_row *arch, enum claim_pool pool)
 {
-	enum layout_kind kind = pool == POOL_PCI_CONFIG ? LAYOUT_PCI_CONFIG : LAYOUT_PCI;
+	enum layout_kind kind = pool == POOL_PCI_CONFIG	 ? LAYOUT_PCI_CONFIG
+				: pool == POOL_PCI_PORTS ? LAYOUT_PCI_PORTS
+							 : LAYOUT_PCI;
 
 	for (const struct layout_row *row = arch->layout; row->name; row++) {
 		bool high = row->start > UINT32_MAX;

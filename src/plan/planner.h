@@ -56,8 +56,14 @@ int plan_add_claim(struct planner *p, uint32_t device, const struct plan_claim *
 #define PLAN_PCI_SLOT	   8U
 #define PLAN_PCI_FUNCTIONS 256U
 
-/* Goes through the regions of a space in their order. BARs come with guest-physical memory, inside
- * of their window. Begins with plan and space alone; NULL at the end. */
+/* Ports, or those of PCI's window. */
+static inline bool plan_is_ports(enum plan_space space)
+{
+	return space == SPACE_PIO || space == SPACE_PORTS_BAR;
+}
+
+/* Goes through the regions of a space in their order. BARs come with guest-physical memory and with
+ * ports, inside of their window. Begins with plan and space alone; NULL at the end. */
 struct plan_walk {
 	const struct plan *plan;
 	enum plan_space space;

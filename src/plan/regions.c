@@ -142,8 +142,9 @@ const struct plan_region *plan_walk_next(struct plan_walk *walk)
 {
 	const struct plan_region *r = next_of(walk->plan, walk->space, &walk->next), *bar = NULL;
 
-	if (walk->space == SPACE_MEM)
-		bar = next_of(walk->plan, SPACE_BAR, &walk->next_bar);
+	if (walk->space == SPACE_MEM || walk->space == SPACE_PIO)
+		bar = next_of(walk->plan, walk->space == SPACE_MEM ? SPACE_BAR : SPACE_PORTS_BAR,
+			      &walk->next_bar);
 	if (bar && (!r || bar->start < r->start)) {
 		walk->next_bar++;
 		return bar;
@@ -207,7 +208,7 @@ const char *plan_region_text(const struct plan_region *r, char buf[PLAN_TEXT])
 			 r->owner);
 	else
 		snprintf(buf, PLAN_TEXT, "%s %.36s of %s%s",
-			 r->space == SPACE_PIO ? "ports" : "window", range, whose, r->owner);
+			 plan_is_ports(r->space) ? "ports" : "window", range, whose, r->owner);
 	return buf;
 }
 

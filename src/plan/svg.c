@@ -59,7 +59,7 @@ const char *svg_range_text(const struct picture *p, enum plan_space space, uint6
 			   uint64_t last, char *buf, size_t len)
 {
 	char lines[PLAN_LINES_TEXT], function[PLAN_PCI_TEXT];
-	int digits = space == SPACE_PIO ? 4 : p->digits;
+	int digits = plan_is_ports(space) ? 4 : p->digits;
 
 	if (space == SPACE_IRQ)
 		snprintf(buf, len, "%s", plan_lines_text(start, last, lines));

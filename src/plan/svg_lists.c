@@ -36,12 +36,11 @@ static bool tells(unsigned list, const struct plan_claim *placed)
 static void collect(struct picture *p, unsigned list)
 {
 	const struct plan *plan = p->plan;
+	struct plan_walk walk = { .plan = plan, .space = lists[list].space };
+	const struct plan_region *r;
 
-	for (size_t i = 0; i < plan->n_regions && list <= LIST_LINES; i++) {
-		if (plan->regions[i].space == lists[list].space)
-			p->items[p->n_items++] =
-				(struct item){ .region = &plan->regions[i], .list = list };
-	}
+	while (list <= LIST_LINES && (r = plan_walk_next(&walk)))
+		p->items[p->n_items++] = (struct item){ .region = r, .list = list };
 	for (size_t i = 0; i < plan->n_devices && list >= LIST_INPUT; i++) {
 		const struct plan_device *dev = &plan->devices[i];
 		bool any = false;

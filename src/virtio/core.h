@@ -29,12 +29,13 @@
 #define VIRTIO_ISR_QUEUE  0x01
 #define VIRTIO_ISR_CONFIG 0x02
 
-/* The indices in virtio_claims. A device has the first two or the other two. */
+/* The indices in virtio_claims. A device has the first two or the others. */
 enum {
 	VIRTIO_CLAIM_MMIO,
 	VIRTIO_CLAIM_IRQ,
 	VIRTIO_CLAIM_PCI,
 	VIRTIO_CLAIM_BAR,
+	VIRTIO_CLAIM_PORTS, /* on x86_64 */
 };
 
 struct virtio_transport {
@@ -66,6 +67,9 @@ struct virtio_transport {
 
 extern const struct virtio_transport virtio_mmio, virtio_pci;
 
+/* Where a driver may notify: SPACE_MEM and SPACE_PIO. */
+#define VIRTIO_BELLS (SPACE_PIO + 1)
+
 struct virtio_core {
 	const struct virtio_transport *transport;
 	void *transport_state;
@@ -83,7 +87,7 @@ struct virtio_core {
 	pthread_mutex_t isr_lock;
 	uint8_t isr;
 
-	int any_fd; /* bound to all kicks by virtio_core_bind, or -1 */
+	int any_fd[VIRTIO_BELLS]; /* bound to all kicks by virtio_core_bind, or -1 */
 };
 
 struct virtio_queue {
@@ -111,8 +115,8 @@ struct virtio_queue {
 
 	/* from start to stop; -1: none */
 	int kick, call;
-	bool own_kick; /* made for this queue alone; others belong to a worker */
-	bool bound;    /* by virtio_core_bind, kick by itself */
+	bool own_kick;		  /* made for this queue alone; others belong to a worker */
+	bool bound[VIRTIO_BELLS]; /* by virtio_core_bind, kick by itself */
 };
 
 /* ---- Registers ---------------------------------------------------------------------------- */
@@ -147,10 +151,11 @@ uint32_t virtio_core_generation(struct virtio *v);
 
 /* ---- Kicks -------------------------------------------------------------------------------- */
 
-/* While the device runs: binds the kicks to guest writes of len bytes at addr whose value is the
- * queue's index, or unbinds all of them. One binding for all where the queues share a descriptor.
- */
-void virtio_core_bind(struct virtio *v, uint64_t addr, unsigned len, bool on);
+/* While the device runs: binds the kicks to guest writes of len bytes at that address or port whose
+ * value is the queue's index, or unbinds all of them. One binding for all where the queues share a
+ * descriptor; one place in each space. */
+void virtio_core_bind(struct virtio *v, enum plan_space space, uint64_t addr, unsigned len,
+		      bool on);
 
 /* ---- ISR: for transports that have one. Any thread. --------------------------------------- */
 

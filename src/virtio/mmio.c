@@ -57,7 +57,7 @@ static void kicks(struct virtio *v, bool on)
 {
 	const struct plan_claim *place = device_place(v->dev, VIRTIO_CLAIM_MMIO);
 
-	virtio_core_bind(v, place->start + REG_QUEUE_NOTIFY, 4, on);
+	virtio_core_bind(v, SPACE_MEM, place->start + REG_QUEUE_NOTIFY, 4, on);
 }
 
 /* ---- Registers ----------------------------------------------------------------------------- */

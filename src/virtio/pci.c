@@ -12,7 +12,7 @@
 #define DEVICE_BASE    0x1040
 #define SUBSYSTEM_QEMU 0x1100
 
-/* The one BAR, of VIRTIO_CLAIM_BAR's size: what is where. */
+/* The BAR of VIRTIO_CLAIM_BAR's size: what is where. */
 #define BAR 0
 enum {
 	BAR_COMMON = 0x0000,
@@ -22,6 +22,10 @@ enum {
 	BAR_TABLE = 0x3000,
 	BAR_PENDING = 0x3f00,
 };
+
+/* The BAR of VIRTIO_CLAIM_PORTS, if there is one: another place to notify at. On x86_64 an exit by
+ * a port is cheaper than one by memory, whose instruction the hypervisor has to decode. */
+#define BAR_BELL 2
 
 #define COMMON_LEN  0x40
 #define ISR_LEN	    1
@@ -63,6 +67,7 @@ struct virtio_pci_state {
 	_Atomic uint16_t config_vector; /* read on any thread */
 	uint8_t window;			/* the capability that shows the BAR, 4.1.4.9 */
 	bool kicking;			/* the core wants kicks bound */
+	uint64_t bells[VIRTIO_BELLS];	/* the address and port where they are; 0: not there */
 };
 
 static struct virtio_pci_state *state_of(struct pci_function *f)
@@ -127,36 +132,60 @@ static void set_queue_vector(struct virtio_pci_state *p, struct virtio_queue *q,
 		pci_msix_bind(&p->f, q->vector, q->call, true);
 }
 
-/* ---- Kicks --------------------------------------------------------------------------------- */
+/* ---- Kicks ---------------------------------------------------------------------------------
+ *
+ * All queues notify at one place, by their index: 4.1.4.4, with a multiplier of 0. There may be two
+ * such places, but a driver uses one. Binding takes the kernel a while, so it is done for the one
+ * that is offered first, and for the other when a driver has notified there.
+ */
 
-/* All queues notify at one place, by their index: 4.1.4.4, with a multiplier of 0. */
-static void bind_kicks(struct virtio_pci_state *p, uint64_t bar, bool on)
+static void bind_kicks(struct virtio_pci_state *p, unsigned i)
 {
-	virtio_core_bind(p->v, bar + BAR_NOTIFY, 2, on);
+	const struct pci_bar *bar = &p->f.bars[i];
+	uint64_t *bell = &p->bells[bar->space];
+
+	if (!p->kicking || !bar->mapped || *bell)
+		return;
+	*bell = bar->addr + (i == BAR ? BAR_NOTIFY : 0);
+	virtio_core_bind(p->v, bar->space, *bell, 2, true);
+}
+
+static void unbind_kicks(struct virtio_pci_state *p, enum plan_space space)
+{
+	if (p->bells[space])
+		virtio_core_bind(p->v, space, p->bells[space], 2, false);
+	p->bells[space] = 0;
 }
 
 static void kicks(struct virtio *v, bool on)
 {
 	struct virtio_pci_state *p = v->core->transport_state;
-	const struct pci_bar *bar = &p->f.bars[BAR];
 
 	p->kicking = on;
-	if (bar->mapped)
-		bind_kicks(p, bar->addr, on);
+	if (on) {
+		bind_kicks(p, p->f.bars[BAR_BELL].mapped ? BAR_BELL : BAR);
+	} else {
+		unbind_kicks(p, SPACE_MEM);
+		unbind_kicks(p, SPACE_PIO);
+	}
 }
 
 static void bar_mapped(struct pci_function *f, unsigned bar, uint64_t addr)
 {
-	(void)bar;
-	if (state_of(f)->kicking)
-		bind_kicks(state_of(f), addr, true);
+	(void)addr;
+	bind_kicks(state_of(f), bar);
 }
 
 static void bar_unmapped(struct pci_function *f, unsigned bar, uint64_t addr)
 {
-	(void)bar;
-	if (state_of(f)->kicking)
-		bind_kicks(state_of(f), addr, false);
+	(void)addr;
+	unbind_kicks(state_of(f), f->bars[bar].space);
+}
+
+static void notified(struct virtio_pci_state *p, unsigned bar, uint64_t value)
+{
+	virtio_core_kick(p->v, (uint16_t)value);
+	bind_kicks(p, bar);
 }
 
 /* ---- Registers --------------------------------------------------------------------------- */
@@ -286,7 +315,8 @@ static uint64_t bar_read(struct pci_function *f, unsigned bar, uint64_t offset, 
 {
 	struct virtio_pci_state *p = state_of(f);
 
-	(void)bar;
+	if (bar == BAR_BELL)
+		return 0;
 	if (offset >= BAR_CONFIG && offset < BAR_CONFIG + CONFIG_MAX)
 		return virtio_core_config_read(p->v, offset - BAR_CONFIG, size);
 	if (offset == BAR_ISR)
@@ -304,11 +334,13 @@ static void bar_write(struct pci_function *f, unsigned bar, uint64_t offset, uns
 {
 	struct virtio_pci_state *p = state_of(f);
 
-	(void)bar;
-	if (offset >= BAR_CONFIG && offset < BAR_CONFIG + CONFIG_MAX) {
+	if (bar == BAR_BELL) {
+		if (!offset)
+			notified(p, bar, value);
+	} else if (offset >= BAR_CONFIG && offset < BAR_CONFIG + CONFIG_MAX) {
 		virtio_core_config_write(p->v, offset - BAR_CONFIG, size, value);
 	} else if (offset == BAR_NOTIFY) {
-		virtio_core_kick(p->v, (uint16_t)value);
+		notified(p, bar, value);
 	} else if (offset < BAR_COMMON + COMMON_LEN) {
 		common_write(p, (unsigned)offset, (uint32_t)value);
 		if (size == 8)
@@ -316,7 +348,7 @@ static void bar_write(struct pci_function *f, unsigned bar, uint64_t offset, uns
 	}
 }
 
-/* ---- The BAR through configuration space: 4.1.4.9 ------------------------------------------- */
+/* ---- The BARs through configuration space: 4.1.4.9 ------------------------------------------ */
 
 /* The access that the driver chose, which must be one that its registers take: 4.1.4.9.2. False if
  * [offset, offset + size) isn't its data register, or there is no such access. */
@@ -328,9 +360,9 @@ static bool through_window(const struct virtio_pci_state *p, unsigned offset, un
 
 	*at = bytes_get32(cap + CAP_OFFSET);
 	*len = bytes_get32(cap + CAP_LENGTH);
-	return offset < data + 4 && data < offset + size && cap[CAP_BAR] == BAR &&
+	return offset < data + 4 && data < offset + size && cap[CAP_BAR] < PCI_BARS &&
 	       (*len == 1 || *len == 2 || *len == 4) && !(*at & (*len - 1)) &&
-	       *at < p->f.bars[BAR].size;
+	       *at < p->f.bars[cap[CAP_BAR]].size;
 }
 
 static void config_read(struct pci_function *f, unsigned offset, unsigned size)
@@ -339,7 +371,8 @@ static void config_read(struct pci_function *f, unsigned offset, unsigned size)
 	uint32_t at, len;
 
 	if (through_window(p, offset, size, &at, &len))
-		bytes_put(f->config + p->window + CAP_MORE, len, bar_read(f, BAR, at, len));
+		bytes_put(f->config + p->window + CAP_MORE, len,
+			  bar_read(f, f->config[p->window + CAP_BAR], at, len));
 }
 
 static void config_written(struct pci_function *f, unsigned offset, unsigned size)
@@ -348,20 +381,21 @@ static void config_written(struct pci_function *f, unsigned offset, unsigned siz
 	uint32_t at, len;
 
 	if (through_window(p, offset, size, &at, &len))
-		bar_write(f, BAR, at, len, bytes_get(f->config + p->window + CAP_MORE, len));
+		bar_write(f, f->config[p->window + CAP_BAR], at, len,
+			  bytes_get(f->config + p->window + CAP_MORE, len));
 }
 
 /* ---- Life ---------------------------------------------------------------------------------- */
 
-static uint8_t add_cap(struct pci_function *f, uint8_t type, uint8_t more, uint32_t offset,
-		       uint32_t length)
+static uint8_t add_cap(struct pci_function *f, uint8_t type, uint8_t more, uint8_t bar,
+		       uint32_t offset, uint32_t length)
 {
 	uint8_t len = CAP_MORE + more, at = pci_capability_add(f, CAP_VENDOR, len);
 	uint8_t *cap = f->config + at;
 
 	cap[CAP_LEN] = len;
 	cap[CAP_TYPE] = type;
-	cap[CAP_BAR] = BAR;
+	cap[CAP_BAR] = bar;
 	bytes_put32(cap + CAP_OFFSET, offset);
 	bytes_put32(cap + CAP_LENGTH, length);
 	return at;
@@ -371,12 +405,16 @@ static void add_caps(struct virtio_pci_state *p)
 {
 	struct pci_function *f = &p->f;
 
-	add_cap(f, TYPE_COMMON, 0, BAR_COMMON, COMMON_LEN);
-	add_cap(f, TYPE_NOTIFY, 4, BAR_NOTIFY, NOTIFY_LEN); /* multiplier 0 */
-	add_cap(f, TYPE_ISR, 0, BAR_ISR, ISR_LEN);
+	add_cap(f, TYPE_COMMON, 0, BAR, BAR_COMMON, COMMON_LEN);
+	/* 4.1.4: what is preferred comes first. The other way to notify is the last of all: each
+	 * capability costs drivers that look for one behind it some exits. */
+	if (f->bars[BAR_BELL].size)
+		add_cap(f, TYPE_NOTIFY, 4, BAR_BELL, 0, NOTIFY_LEN); /* multiplier 0 */
+	add_cap(f, TYPE_ISR, 0, BAR, BAR_ISR, ISR_LEN);
 	if (p->v->config_len)
-		add_cap(f, TYPE_DEVICE, 0, BAR_CONFIG, p->v->config_len);
-	p->window = add_cap(f, TYPE_PCI, 4, 0, 0);
+		add_cap(f, TYPE_DEVICE, 0, BAR, BAR_CONFIG, p->v->config_len);
+	p->window = add_cap(f, TYPE_PCI, 4, BAR, 0, 0);
+	add_cap(f, TYPE_NOTIFY, 4, BAR, BAR_NOTIFY, NOTIFY_LEN);
 	f->writable[p->window + CAP_BAR] = 0xff;
 	bytes_put(f->writable + p->window + CAP_OFFSET, 8, UINT64_MAX); /* and the length */
 	bytes_put32(f->writable + p->window + CAP_MORE, UINT32_MAX);
@@ -415,6 +453,7 @@ static void detach(struct virtio *v)
 static int attach(struct virtio *v, struct err *err)
 {
 	const struct plan_claim *place = device_place(v->dev, VIRTIO_CLAIM_BAR);
+	const struct plan_claim *ports = device_place(v->dev, VIRTIO_CLAIM_PORTS);
 	struct pci_identity identity = {
 		.vendor = VENDOR_VIRTIO,
 		.device = (uint16_t)(DEVICE_BASE + v->type->id),
@@ -433,6 +472,8 @@ static int attach(struct virtio *v, struct err *err)
 	v->core->transport_state = p;
 	pci_function_init(&p->f, v->dev, &ops, &identity);
 	pci_bar_add(&p->f, BAR, place->start, place->size, true, false);
+	if (ports)
+		pci_bar_add_ports(&p->f, BAR_BELL, ports->start, ports->size);
 	add_caps(p);
 	reset(v);
 	ret = pci_msix_add(&p->f, (uint16_t)vectors, BAR, BAR_TABLE, BAR, BAR_PENDING);

@@ -239,12 +239,12 @@ void virtio_core_kick(struct virtio *v, uint32_t index)
 
 /* ---- Kicks without us ---------------------------------------------------------------------- */
 
-static int ioeventfd(struct virtio *v, uint64_t addr, unsigned len, const uint64_t *match, int fd,
-		     bool on)
+static int ioeventfd(struct virtio *v, enum plan_space space, uint64_t addr, unsigned len,
+		     const uint64_t *match, int fd, bool on)
 {
 	struct device_host *host = v->dev->host;
 
-	return host->ioeventfd ? host->ioeventfd(host, addr, len, match, fd, on) : -ENOTSUP;
+	return host->ioeventfd ? host->ioeventfd(host, space, addr, len, match, fd, on) : -ENOTSUP;
 }
 
 /* The descriptor of all queues that are served; -1 if they have several, or none. */
@@ -264,40 +264,43 @@ static int common_kick(const struct virtio *v)
 	return fd;
 }
 
-static void bind(struct virtio *v, uint64_t addr, unsigned len)
+static void bind(struct virtio *v, enum plan_space space, uint64_t addr, unsigned len)
 {
 	int fd = common_kick(v);
 
 	if (fd >= 0) {
 		/* Any length: some hosts then need not decode the guest's instruction. */
-		if (!ioeventfd(v, addr, 0, NULL, fd, true))
-			v->core->any_fd = fd;
+		if (!ioeventfd(v, space, addr, 0, NULL, fd, true))
+			v->core->any_fd[space] = fd;
 		return;
 	}
 	for (unsigned i = 0; i < v->n_queues; i++) {
 		struct virtio_queue *q = &v->queues[i];
 		uint64_t match = i;
 
-		q->bound = q->kick >= 0 && !ioeventfd(v, addr, len, &match, q->kick, true);
+		q->bound[space] =
+			q->kick >= 0 && !ioeventfd(v, space, addr, len, &match, q->kick, true);
 	}
 }
 
-void virtio_core_bind(struct virtio *v, uint64_t addr, unsigned len, bool on)
+void virtio_core_bind(struct virtio *v, enum plan_space space, uint64_t addr, unsigned len, bool on)
 {
+	int *any_fd = &v->core->any_fd[space];
+
 	if (on) {
-		bind(v, addr, len);
+		bind(v, space, addr, len);
 		return;
 	}
-	if (v->core->any_fd >= 0)
-		ioeventfd(v, addr, 0, NULL, v->core->any_fd, false);
-	v->core->any_fd = -1;
+	if (*any_fd >= 0)
+		ioeventfd(v, space, addr, 0, NULL, *any_fd, false);
+	*any_fd = -1;
 	for (unsigned i = 0; i < v->n_queues; i++) {
 		struct virtio_queue *q = &v->queues[i];
 		uint64_t match = i;
 
-		if (q->bound)
-			ioeventfd(v, addr, len, &match, q->kick, false);
-		q->bound = false;
+		if (q->bound[space])
+			ioeventfd(v, space, addr, len, &match, q->kick, false);
+		q->bound[space] = false;
 	}
 }
 
@@ -445,7 +448,8 @@ int virtio_create(struct device *dev, const struct virtio_type *type, struct err
 		.dev = dev, .type = type, .memory = dev->host->memory, .core = &made->core
 	};
 	v->core->quiet = true;
-	v->core->any_fd = -1;
+	for (unsigned i = 0; i < VIRTIO_BELLS; i++)
+		v->core->any_fd[i] = -1;
 	v->core->transport = device_place(dev, VIRTIO_CLAIM_PCI) ? &virtio_pci : &virtio_mmio;
 	pthread_mutex_init(&v->core->isr_lock, NULL);
 	dev->state = v;

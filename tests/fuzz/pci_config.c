@@ -59,6 +59,8 @@ static void plug(unsigned i)
 	pci_bar_add(&t->f, 0, WINDOW + 0x8000 * i, 0x4000, true, false);
 	pci_bar_add(&t->f, 2, WINDOW + 0x100000 * (i + 1), 0x100000, false, true);
 	pci_bar_add(&t->f, 3, WINDOW + 0x4000 + 0x8000 * i, 16, false, false);
+	pci_bar_add_ports(&t->f, 4, IO + 0x20 * i, 4U << i);
+	pci_bar_add_ports(&t->f, 5, IO + 0x100 * (i + 1), 256);
 	must(!pci_msix_add(&t->f, VECTORS, 0, 0x1000, 0, 0x2000));
 	must(!pci_attach(&t->f, &err));
 }
@@ -74,10 +76,14 @@ static void check_bars(void)
 
 		if (!bar->mapped)
 			continue;
-		must(bytes_inside(bar->addr, bar->size, WINDOW, 256 * MIB) ||
-		     bytes_inside(bar->addr, bar->size, WINDOW64, WINDOW64));
+		if (bar->space == SPACE_PIO)
+			must(bytes_inside(bar->addr, bar->size, IO, IO_SIZE));
+		else
+			must(bytes_inside(bar->addr, bar->size, WINDOW, 256 * MIB) ||
+			     bytes_inside(bar->addr, bar->size, WINDOW64, WINDOW64));
 		for (unsigned j = 0; j < n; j++)
-			must(bar->addr + bar->size <= heard[j]->addr ||
+			must(bar->space != heard[j]->space ||
+			     bar->addr + bar->size <= heard[j]->addr ||
 			     heard[j]->addr + heard[j]->size <= bar->addr);
 		heard[n++] = bar;
 	}
@@ -101,7 +107,7 @@ static void act(struct bytes *in)
 	const unsigned functions[] = { 0x08, 0x10, 0x11, 0xff, 0x00, 0x12 };
 	unsigned action = (unsigned)take(in, 1), size = 1U << action / 8 % 4;
 	struct thing *t = &things[action / 32 % THINGS];
-	uint64_t at;
+	uint64_t at, value = 0;
 
 	switch (action % 8) {
 	case 0: /* configuration space, near one of the functions */
@@ -115,9 +121,11 @@ static void act(struct bytes *in)
 		bridge_read(CLAIM_CONFIG, at, size);
 		break;
 	case 2: /* a BAR, somewhere about the windows */
-		at = 0x10 + take(in, 1) % 8 * 4;
-		config_out(t->f.devfn, (unsigned)at, 4,
-			   take(in, 1) % 2 ? WINDOW + (take(in, 1) << 14) : take(in, 1) * 0x80);
+		at = take(in, 1) % 8;
+		value = take(in, 1) % 2 ? WINDOW + (take(in, 1) << 14) : take(in, 1) * 0x80;
+		if (at == 4 || at == 5)
+			value = IO - 0x10 + (value >> 7) * 4;
+		config_out(t->f.devfn, 0x10 + (unsigned)at * 4, 4, value);
 		break;
 	case 3:
 		size = size > 4 ? 4 : size;
@@ -129,6 +137,9 @@ static void act(struct bytes *in)
 		at = take(in, 3) + (take(in, 1) % 2 ? WINDOW : WINDOW64);
 		mem_out(at, size, take(in, size));
 		mem_in(at, size);
+		at = IO + at % (IO_SIZE - 8);
+		io_out(at, size, value);
+		io_in(at, size);
 		break;
 	case 5: /* its table and pending bits */
 		at = t->f.bars[0].addr + 0x1000 + take(in, 2) % 0x1100;

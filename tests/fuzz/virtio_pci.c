@@ -12,6 +12,7 @@
 #define DEVFN	 0x18
 #define BAR	 WINDOW
 #define BAR_SIZE 0x4000
+#define BELL	 (IO + 4)
 #define QUEUES	 3
 #define RAM	 0x100000
 #define RAM_SIZE 0x10000
@@ -167,11 +168,14 @@ static void act(struct bytes *in)
 		must(!memory_write(memory, at, &value, size));
 		break;
 	case 5:
+		io_out(BELL + (action & 0x80 ? 2 : 0), size, queue);
+		io_in(BELL, size);
 		serve(queue);
 		break;
 	case 6:
-		config_out(DEVFN, 4, 2, 2);
+		config_out(DEVFN, 4, 2, action & 0x80 ? 3 : 2);
 		config_out(DEVFN, 0x10, 4, BAR);
+		config_out(DEVFN, 0x18, 4, BELL);
 		config_out(DEVFN, 0x14, 4, 0);
 		if (queue)
 			start();
@@ -199,13 +203,14 @@ static void fuzz_one(const uint8_t *data, size_t size)
 		.choice = &dev.choice,
 		.label = "thing",
 		.claims = { { &virtio_claims[2], 2, DEVFN, 1, true },
-			    { &virtio_claims[3], 3, BAR, BAR_SIZE, true } },
-		.n_claims = 2,
+			    { &virtio_claims[3], 3, BAR, BAR_SIZE, true },
+			    { &virtio_claims[4], 4, BELL, 4, true } },
+		.n_claims = 3,
 	};
 	must(!device_create(&dev.dev, &dev.plan, &pci.fake.host, &err));
 	while (in.len) {
 		act(&in);
-		must(pci.n_bells <= QUEUES && (dev.runs || !pci.n_bells));
+		must(pci.n_bells <= 2 * QUEUES && (dev.runs || !pci.n_bells));
 	}
 	device_destroy(&dev.dev);
 	must(!pci.n_bells);

@@ -17,10 +17,12 @@ extern const struct device_row device_pci_host;
 #define ECAM	 0xe0000000ULL
 #define WINDOW	 0xd0000000ULL
 #define WINDOW64 (512ULL << 30)
+#define IO	 0xc000
+#define IO_SIZE	 0x1000
 #define MIB	 (1ULL << 20)
 #define INTX	 20
 
-enum { CLAIM_CONFIG, CLAIM_WINDOW, CLAIM_WINDOW64, CLAIM_PORTS, CLAIM_INTX };
+enum { CLAIM_CONFIG, CLAIM_WINDOW, CLAIM_WINDOW64, CLAIM_PORTS, CLAIM_IO, CLAIM_INTX };
 
 struct message {
 	uint64_t addr;
@@ -44,6 +46,7 @@ static struct pci_machine {
 
 	/* Doorbells that are bound, unless there are none on this machine. */
 	struct bell {
+		enum plan_space space;
 		uint64_t addr;
 		unsigned len;
 		int64_t match; /* -1: any */
@@ -84,8 +87,8 @@ static int pci_msi_irqfd(struct device_host *host, int fd, uint64_t addr, uint32
 }
 
 /* As KVM, which takes none twice and none away that isn't there. */
-static int pci_ioeventfd(struct device_host *host, uint64_t addr, unsigned len,
-			 const uint64_t *match, int fd, bool on)
+static int pci_ioeventfd(struct device_host *host, enum plan_space space, uint64_t addr,
+			 unsigned len, const uint64_t *match, int fd, bool on)
 {
 	int64_t value = match ? (int64_t)*match : -1;
 	unsigned i = 0;
@@ -93,13 +96,13 @@ static int pci_ioeventfd(struct device_host *host, uint64_t addr, unsigned len,
 	(void)host;
 	if (pci.no_bells)
 		return -ENOTSUP;
-	while (i < pci.n_bells && !(pci.bells[i].addr == addr && pci.bells[i].len == len &&
-				    pci.bells[i].match == value))
+	while (i < pci.n_bells && !(pci.bells[i].space == space && pci.bells[i].addr == addr &&
+				    pci.bells[i].len == len && pci.bells[i].match == value))
 		i++;
 	if (on) {
 		assert_int_equal(i, pci.n_bells);
 		assert_true(pci.n_bells < ARRAY_SIZE(pci.bells));
-		pci.bells[pci.n_bells++] = (struct bell){ addr, len, value, fd };
+		pci.bells[pci.n_bells++] = (struct bell){ space, addr, len, value, fd };
 	} else {
 		assert_true(i < pci.n_bells && pci.bells[i].fd == fd);
 		pci.bells[i] = pci.bells[--pci.n_bells];
@@ -129,8 +132,9 @@ static inline void pci_start(uint32_t line)
 			    { &claims[CLAIM_WINDOW], CLAIM_WINDOW, WINDOW, 256 * MIB, true },
 			    { &claims[CLAIM_WINDOW64], CLAIM_WINDOW64, WINDOW64, WINDOW64, true },
 			    { &claims[CLAIM_PORTS], CLAIM_PORTS, 0xcf8, 8, true },
+			    { &claims[CLAIM_IO], CLAIM_IO, IO, IO_SIZE, true },
 			    { &claims[CLAIM_INTX], CLAIM_INTX, line, 1, line != OPTION_IRQ_NONE } },
-		.n_claims = 5,
+		.n_claims = 6,
 	};
 	assert_int_equal(device_create(&pci.bridge, &pci.plan, &pci.fake.host, &err), 0);
 }
@@ -186,6 +190,17 @@ static inline void mem_out(uint64_t addr, unsigned size, uint64_t value)
 		bridge_write(CLAIM_WINDOW64, addr - WINDOW64, size, value);
 	else
 		bridge_write(CLAIM_WINDOW, addr - WINDOW, size, value);
+}
+
+/* Ports in the window of those. */
+static inline uint64_t io_in(uint64_t port, unsigned size)
+{
+	return bridge_read(CLAIM_IO, port - IO, size);
+}
+
+static inline void io_out(uint64_t port, unsigned size, uint64_t value)
+{
+	bridge_write(CLAIM_IO, port - IO, size, value);
 }
 
 /* The offset of the first capability with that id behind `after` (0: of all), or 0. */

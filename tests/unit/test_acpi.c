@@ -743,11 +743,13 @@ static void each_slot_in_use_has_its_pins_routed(void **state)
 	assert_int_equal(dsdt_has("_PRT", 4), 0);
 }
 
-/* ACPI 6.4, 6.4.3.5: memory that the bridge hands on; both ends are fixed. */
+/* ACPI 6.4, 6.4.3.5: memory and ports that the bridge hands on; both ends are fixed. */
 static void windows_are_handed_on(void **state)
 {
 	uint8_t low[26] = { 0x87, 23, 0, 0, 0x0c, 1 }, high[46] = { 0x8a, 43, 0, 0, 0x0c, 1 };
 	static const uint8_t bus[] = { 0x88, 13, 0, 2, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0 };
+	static const uint8_t io[] = { 0x88, 13,	  0,	1,    0x0c, 3, 0,    0,
+				      0x00, 0xc0, 0xff, 0xcf, 0,    0, 0x00, 0x10 };
 
 	(void)state;
 	bytes_put32(low + 10, 0xd0000000);
@@ -760,6 +762,7 @@ static void windows_are_handed_on(void **state)
 	assert_int_equal(dsdt_has(low, sizeof(low)), 1);
 	assert_int_equal(dsdt_has(high, sizeof(high)), 0);
 	assert_int_equal(dsdt_has(bus, sizeof(bus)), 1);
+	assert_int_equal(dsdt_has(io, sizeof(io)), 1);
 	assert_ports(0xcf8, 8);
 	make_good(VM "devices: [huge]\n");
 	assert_int_equal(dsdt_has(low, sizeof(low)), 1);

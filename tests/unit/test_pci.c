@@ -6,7 +6,7 @@
 #define BAR(n)	(0x10 + 4 * (n))
 #define LINE	0x3c
 
-enum { MEMORY = 2, MASTER = 4, NO_INTX = 1 << 10 };
+enum { PORTS = 1, MEMORY = 2, MASTER = 4, NO_INTX = 1 << 10 };
 
 /* A device whose registers tell who it is, and which was looked at. */
 struct thing {
@@ -525,14 +525,140 @@ static void test_access_over_the_end_of_a_bar_is_unheard(void **state)
 	assert_int_equal(c.size, 0);
 }
 
+/* ---- BARs of ports ------------------------------------------------------------------------- */
+
+/* Beside A, B and C, of which none has ports. */
+static struct thing few, many;
+
+static void plug_ports(struct thing *t, unsigned devfn, uint64_t port, uint64_t size)
+{
+	thing_make(t, devfn);
+	pci_bar_add_ports(&t->f, 2, port, size);
+	assert_int_equal(thing_attach(t), 0);
+}
+
+static int setup_ports(void **state)
+{
+	setup(state);
+	plug_ports(&few, 0x20, IO, 4);
+	plug_ports(&many, 0x28, IO + 0x100, 256);
+	return 0;
+}
+
+static int teardown_ports(void **state)
+{
+	thing_free(&few);
+	thing_free(&many);
+	return teardown(state);
+}
+
+static uint64_t port_who(unsigned devfn, uint64_t offset)
+{
+	return (who(devfn, 0) | 2 << 24 | offset) & 0xffffffff;
+}
+
+static void test_ports_are_heard_where_they_were_placed(void **state)
+{
+	(void)state;
+	assert_int_equal(config_in(0x20, COMMAND, 2), PORTS);
+	assert_int_equal(config_in(A, COMMAND, 2), MEMORY);
+	assert_int_equal(config_in(0x20, BAR(2), 4), IO | 1);
+	assert_int_equal(io_in(IO, 4), port_who(0x20, 0));
+	assert_int_equal(io_in(IO + 3, 1), port_who(0x20, 3) & 0xff);
+	assert_int_equal(io_in(IO + 4, 4), 0xffffffff);
+	assert_int_equal(io_in(IO + 0x1fc, 4), port_who(0x28, 0xfc));
+	io_out(IO + 2, 2, 0xabcd);
+	assert_int_equal(few.wrote, 0xabcd);
+	assert_int_equal(few.at, 2);
+	assert_int_equal(few.size, 2);
+	io_out(IO + 2, 4, 0); /* half outside */
+	assert_int_equal(few.size, 2);
+	assert_int_equal(many.size, 0);
+	assert_int_equal(few.maps, 1);
+}
+
+static void test_ports_are_sized(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		config_out(0x20, BAR(i), 4, 0xffffffff);
+		config_out(0x28, BAR(i), 4, 0xffffffff);
+		assert_int_equal(config_in(0x20, BAR(i), 4), i == 2 ? 0xfffffffd : 0);
+		assert_int_equal(config_in(0x28, BAR(i), 4), i == 2 ? 0xffffff01 : 0);
+	}
+	assert_int_equal(io_in(IO, 4), 0xffffffff);
+	config_out(0x20, BAR(2), 4, IO);
+	assert_int_equal(config_in(0x20, BAR(2), 4), IO | 1);
+	assert_int_equal(io_in(IO, 4), port_who(0x20, 0));
+}
+
+/* Also onto others' ports, and out of those that there are. */
+static void test_ports_outside_of_the_window_are_unheard(void **state)
+{
+	const uint32_t places[] = { 0,	    0x3f8,	  0xcf8,  IO - 4,    IO + IO_SIZE,
+				    0xfffc, 0x10000 | IO, WINDOW, 0xfffffffc };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		config_out(0x20, BAR(2), 4, places[i]);
+		assert_int_equal(config_in(0x20, BAR(2), 4), places[i] | 1);
+		assert_false(few.f.bars[2].mapped);
+		assert_int_equal(few.maps, few.unmaps);
+		assert_int_equal(io_in(IO, 4), 0xffffffff);
+		config_out(0x20, BAR(2), 4, IO + 0x80);
+		assert_int_equal(io_in(IO + 0x80, 4), port_who(0x20, 0));
+		assert_int_equal(few.mapped_at, IO + 0x80);
+	}
+}
+
+static void test_where_ports_overlap_the_first_is_heard(void **state)
+{
+	(void)state;
+	config_out(0x20, BAR(2), 4, IO + 0x110);
+	assert_int_equal(io_in(IO + 0x110, 4), port_who(0x20, 0));
+	assert_int_equal(io_in(IO + 0x100, 4), 0xffffffff); /* all of the other has gone */
+	assert_int_equal(many.unmaps, 1);
+	config_out(0x20, BAR(2), 4, IO);
+	assert_int_equal(io_in(IO + 0x110, 4), port_who(0x28, 0x10));
+}
+
+/* A number may be an address and a port. */
+static void test_spaces_are_decoded_apart(void **state)
+{
+	struct thing both;
+
+	(void)state;
+	thing_make(&both, 0x30);
+	pci_bar_add(&both.f, 0, WINDOW + 0x10000, 0x4000, true, false);
+	pci_bar_add_ports(&both.f, 2, IO + 0x20, 4);
+	both.f.ops = &plain_ops;
+	assert_int_equal(thing_attach(&both), 0);
+	assert_int_equal(config_in(0x30, COMMAND, 2), PORTS | MEMORY);
+	config_out(0x30, COMMAND, 2, MEMORY);
+	assert_heard(WINDOW + 0x10000, 0x30, 0);
+	assert_int_equal(io_in(IO + 0x20, 4), 0xffffffff);
+	config_out(0x30, COMMAND, 2, PORTS);
+	assert_silence(WINDOW + 0x10000);
+	assert_int_equal(io_in(IO + 0x20, 4), port_who(0x30, 0));
+	config_out(0x30, COMMAND, 2, PORTS | MEMORY);
+	config_out(0x30, BAR(0), 4, IO);
+	assert_int_equal(io_in(IO, 4), port_who(0x20, 0));
+	assert_silence(WINDOW + 0x10000);
+	config_out(A, COMMAND, 2, PORTS | MEMORY); /* it has no ports */
+	assert_int_equal(config_in(A, COMMAND, 2), MEMORY);
+	thing_free(&both);
+}
+
 static void test_bars_go_with_the_bridge(void **state)
 {
 	(void)state;
 	pci_bus_bridge(pci.fake.host.pci, NULL);
 	assert_int_equal(a.unmaps, 1);
+	assert_int_equal(few.unmaps, 1);
 	assert_int_equal(config_in(A, LINE, 1), 0xff);
 	pci_bus_bridge(pci.fake.host.pci, &pci.bridge);
 	assert_heard(WINDOW, A, 0);
+	assert_int_equal(io_in(IO, 4), port_who(0x20, 0));
 }
 
 /* ---- INTx ---------------------------------------------------------------------------------- */
@@ -638,7 +764,13 @@ int main(void)
 		TEST(test_where_bars_overlap_the_first_is_heard),
 		TEST(test_partial_overlap_is_one_too),
 		TEST(test_access_over_the_end_of_a_bar_is_unheard),
-		TEST(test_bars_go_with_the_bridge),
+#define PORTS_TEST(name) cmocka_unit_test_setup_teardown(name, setup_ports, teardown_ports)
+		PORTS_TEST(test_ports_are_heard_where_they_were_placed),
+		PORTS_TEST(test_ports_are_sized),
+		PORTS_TEST(test_ports_outside_of_the_window_are_unheard),
+		PORTS_TEST(test_where_ports_overlap_the_first_is_heard),
+		PORTS_TEST(test_spaces_are_decoded_apart),
+		PORTS_TEST(test_bars_go_with_the_bridge),
 		TEST(test_functions_share_the_line),
 		TEST(test_intx_is_disabled_by_the_guest),
 		TEST(test_function_that_goes_drops_the_line),

@@ -37,6 +37,7 @@ static const struct claim bridge_claims[] = {
 	  .fix = "config" },
 	{ .name = "window", .space = SPACE_MEM, .pool = POOL_PCI_WINDOW },
 	{ .name = "window64", .space = SPACE_MEM, .pool = POOL_PCI_WINDOW64 },
+	{ .name = "io", .space = SPACE_PIO, .arches = ARCH_X86_64, .pool = POOL_PCI_PORTS },
 	{ .name = "intx", .space = SPACE_IRQ, .size = 1, .level = true },
 	{ 0 },
 };
@@ -84,7 +85,16 @@ static const struct option card_options[] = {
 		.when = "transport", .is = 1                                                       \
 	}
 
-static const struct claim card_claims[] = { CARD_CLAIMS(0x4000), { 0 } };
+static const struct claim card_claims[] = {
+	CARD_CLAIMS(0x4000),
+	{ .name = "bell",
+	  .space = SPACE_PORTS_BAR,
+	  .arches = ARCH_X86_64,
+	  .size = 4,
+	  .when = "transport",
+	  .is = 0 },
+	{ 0 },
+};
 static const struct claim big_claims[] = { CARD_CLAIMS(128 * MIB), { 0 } };
 
 static const struct device_row card = {
@@ -99,6 +109,21 @@ static const struct device_row big = {
 };
 
 static const struct option id_options[] = { DEVICE_ID(struct bridge_config), { 0 } };
+
+static const struct option uart_options[] = {
+	DEVICE_ID(struct bridge_config),
+	OPTION(struct bridge_config, config, OPTION_ADDR, .planned = true, .doc = "Port"),
+	{ 0 },
+};
+static const struct claim uart_claims[] = {
+	{ .name = "ports", .space = SPACE_PIO, .size = 8, .fix = "config" },
+	{ 0 },
+};
+static const struct device_row uart = {
+	.type = { "uart", "Has ports", uart_options, sizeof(struct bridge_config) },
+	.arches = ARCH_X86_64,
+	.claims = uart_claims,
+};
 
 static const struct claim frame_claims[] = {
 	{ .name = "registers", .space = SPACE_MEM, .size = 0x1000 },
@@ -131,7 +156,7 @@ static const struct boot_row blob = {
 	.plan = blob_plan,
 };
 static const struct boot_row *const boots[] = { &blob };
-static const struct device_row *const devices[] = { &card, &big, &bridge, &frame };
+static const struct device_row *const devices[] = { &card, &big, &bridge, &frame, &uart };
 
 /* ---- Making plans ---------------------------------------------------------------------------- */
 
@@ -245,13 +270,14 @@ static void check_places(void)
 {
 	const struct plan_device *host = plan_find_role(got.plan, ROLE_PCI);
 	const struct plan_claim *low = claim_of(host, "window"), *high = claim_of(host, "window64");
+	const struct plan_claim *io = claim_of(host, "io");
 	const struct plan_region *before = NULL;
 
 	for (size_t i = 0; i < got.plan->n_regions; i++) {
 		const struct plan_region *r = &got.plan->regions[i];
 		uint64_t size = r->last - r->start + 1;
 
-		if (r->space != SPACE_PCI && r->space != SPACE_BAR)
+		if (r->space != SPACE_PCI && r->space != SPACE_BAR && r->space != SPACE_PORTS_BAR)
 			continue;
 		if (before && before->space == r->space)
 			assert_true(before->last < r->start);
@@ -261,8 +287,12 @@ static void check_places(void)
 			continue;
 		}
 		assert_true(r->start % size == 0);
-		assert_true(bytes_inside(r->start, size, low->start, low->size) ||
-			    (high && bytes_inside(r->start, size, high->start, high->size)));
+		if (r->space == SPACE_PORTS_BAR)
+			assert_true(bytes_inside(r->start, size, io->start, io->size));
+		else
+			assert_true(
+				bytes_inside(r->start, size, low->start, low->size) ||
+				(high && bytes_inside(r->start, size, high->start, high->size)));
 	}
 }
 
@@ -282,6 +312,9 @@ static void a_device_on_the_bus_brings_the_bridge(void **state)
 	assert_int_equal(claim_of(host, "config")->start, 0xe0000000);
 	assert_int_equal(claim_of(host, "config")->size, MIB);
 	assert_null(claim_of(host, "window64"));
+	assert_int_equal(claim_of(host, "io")->start, 0xc000);
+	assert_int_equal(claim_of(host, "io")->size, 0x1000);
+	assert_int_equal(place_of(0, "bell"), 0xc000);
 	assert_string_equal(plan_region_at(got.plan, SPACE_PCI, ~0U, 0)->owner, "bridge");
 	check_places();
 
@@ -291,6 +324,8 @@ static void a_device_on_the_bus_brings_the_bridge(void **state)
 	assert_non_null(plan_find_role(got.plan, ROLE_PCI));
 	make_good(ARM "devices: [card: {id: a}]\n");
 	assert_int_equal(place_of(0, "bar"), 0x10000000);
+	assert_null(claim_of(&got.plan->devices[0], "bell"));
+	assert_null(claim_of(plan_find_role(got.plan, ROLE_PCI), "io"));
 
 	make_good(X86 "devices: [{card: {transport: mmio}}]\n");
 	assert_int_equal(got.plan->n_devices, 1);
@@ -505,6 +540,17 @@ static void other_devices_keep_out_of_windows(void **state)
 	assert_int_equal(place_of(3, "registers"), 0xe8000000);
 }
 
+static void other_devices_keep_out_of_ports(void **state)
+{
+	(void)state;
+	make_bad(X86 "devices: [card, {uart: {config: 0xcff8}}]\n",
+		 "ports 0xcff8-0xcfff of uart overlap ports 0xc000-0xcfff of bridge",
+		 "the next 8 free ports begin at 0xd000");
+	make_good(X86 "devices: [{card: {transport: mmio}}, {uart: {config: 0xcff8}}]\n");
+	make_good(X86 "devices: [card, uart]\n");
+	assert_int_equal(place_of(1, "ports"), 0x1000);
+}
+
 /* ---- Printing -------------------------------------------------------------------------------- */
 
 static char *print(enum diag_format format)
@@ -530,6 +576,9 @@ static void bars_are_shown_inside_their_window(void **state)
 		      "    0xd0000000-0xd7ffffff    128M  device    b            bar     t:5\n"
 		      "    0xd8000000-0xd8003fff     16K  device    a            bar     t:5\n"
 		      "  0xe0000000-0xe00fffff        1M  device    bridge       config  t:5\n"));
+	assert_non_null(strstr(text, "\nports\n"
+				     "  0xc000-0xcfff    4K  device  bridge  io    t:5\n"
+				     "    0xc000-0xc003   4  device  a       bell  t:5\n"));
 	assert_non_null(strstr(text, "\nPCI functions\n"
 				     "  00:00.0  device  bridge  function  t:5\n"
 				     "  00:01.0  device  b       function  t:5\n"
@@ -539,6 +588,7 @@ static void bars_are_shown_inside_their_window(void **state)
 	assert_non_null(strstr(text, "{\"space\": \"PCI functions\", \"start\": 80, \"end\": 80, "
 				     "\"size\": 1, \"function\": \"00:0a.0\", "));
 	assert_non_null(strstr(text, "{\"space\": \"PCI BARs\", \"start\": 3489660928, "));
+	assert_non_null(strstr(text, "{\"space\": \"PCI I/O BARs\", \"start\": 49152, "));
 	free(text);
 }
 
@@ -587,6 +637,7 @@ int main(void)
 		TEST(the_window_above_is_not_mapped_for_long_mode),
 		TEST(ram_over_a_window_is_to_be_cut),
 		TEST(other_devices_keep_out_of_windows),
+		TEST(other_devices_keep_out_of_ports),
 		TEST(bars_are_shown_inside_their_window),
 		TEST(ten_thousand_devices_are_refused_at_once),
 	};

@@ -210,7 +210,9 @@ static enum layout_kind kind_of(const struct claim *c)
 {
 	switch (c->space) {
 	case SPACE_PIO:
-		return LAYOUT_PIO;
+		return c->pool == POOL_SPACE ? LAYOUT_PIO : LAYOUT_PCI_PORTS;
+	case SPACE_PORTS_BAR:
+		return LAYOUT_PCI_PORTS;
 	case SPACE_IRQ:
 		return LAYOUT_IRQ;
 	case SPACE_BAR:
@@ -272,7 +274,8 @@ static void every_claim_fits_the_layouts_and_names_real_options(void **state)
 
 		for (const struct claim *c = row->claims; c && c->name; c++, n++) {
 			const char *const named[] = { c->fix, c->only_if, c->unless, c->when };
-			bool whole = c->pool == POOL_PCI_WINDOW || c->pool == POOL_PCI_WINDOW64;
+			bool whole = c->pool == POOL_PCI_WINDOW || c->pool == POOL_PCI_WINDOW64 ||
+				     c->pool == POOL_PCI_PORTS;
 
 			if (whole)
 				assert_true(!c->size && !c->align && !c->fix);
@@ -280,6 +283,8 @@ static void every_claim_fits_the_layouts_and_names_real_options(void **state)
 				assert_true(bytes_is_power_of_2(c->size));
 			if (c->space == SPACE_BAR)
 				assert_true(c->size >= 16 && !c->align && !c->fix);
+			if (c->space == SPACE_PORTS_BAR) /* PCI 3.0, 6.2.5.1 */
+				assert_true(c->size >= 4 && c->size <= 256 && !c->align && !c->fix);
 			if (c->when)
 				assert_int_equal(registry_option(&row->type, c->when)->kind,
 						 OPTION_ENUM);

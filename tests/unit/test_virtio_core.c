@@ -143,12 +143,13 @@ static unsigned bound(void)
 	return n;
 }
 
-static int fake_ioeventfd(struct device_host *host, uint64_t addr, unsigned len,
-			  const uint64_t *match, int fd, bool on)
+static int fake_ioeventfd(struct device_host *host, enum plan_space space, uint64_t addr,
+			  unsigned len, const uint64_t *match, int fd, bool on)
 {
 	struct binding want = { addr, match ? *match : 0, len, !match, fd };
 
 	(void)host;
+	assert_int_equal(space, SPACE_MEM);
 	if (bind_result)
 		return bind_result;
 	for (size_t i = 0; i < ARRAY_SIZE(bindings); i++) {

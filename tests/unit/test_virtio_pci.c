@@ -8,6 +8,7 @@
 
 #define DEVFN  0x18
 #define BAR    WINDOW
+#define BELL   (IO + 4)
 #define QUEUES 2
 #define RAM    0x100000
 #define DESC   RAM
@@ -47,7 +48,7 @@ static struct {
 	struct virtio *v;
 	uint8_t config[12];
 	unsigned config_len, starts, stops;
-	bool wants_call;
+	bool wants_call, has_ports;
 	int kick[QUEUES], call[QUEUES];
 } dev;
 
@@ -117,7 +118,7 @@ static const struct device_row row = {
 
 static struct memory *memory;
 
-static void plug(unsigned config_len)
+static void plug(unsigned config_len, bool has_ports)
 {
 	struct err err;
 
@@ -128,14 +129,16 @@ static void plug(unsigned config_len)
 	pci.fake.host.memory = memory;
 	memset(&dev, 0, sizeof(dev));
 	dev.config_len = config_len;
+	dev.has_ports = has_ports;
 	dev.choice = (struct config_choice){ .type = &row.type };
 	dev.plan = (struct plan_device){
 		.row = &row,
 		.choice = &dev.choice,
 		.label = "thing",
 		.claims = { { &virtio_claims[2], 2, DEVFN, 1, true },
-			    { &virtio_claims[3], 3, BAR, 0x4000, true } },
-		.n_claims = 2,
+			    { &virtio_claims[3], 3, BAR, 0x4000, true },
+			    { &virtio_claims[4], 4, BELL, 4, true } },
+		.n_claims = dev.has_ports ? 3 : 2,
 	};
 	assert_int_equal(device_create(&dev.dev, &dev.plan, &pci.fake.host, &err), 0);
 }
@@ -143,7 +146,14 @@ static void plug(unsigned config_len)
 static int setup(void **state)
 {
 	(void)state;
-	plug(sizeof(dev.config));
+	plug(sizeof(dev.config), false);
+	return 0;
+}
+
+static int setup_ports(void **state)
+{
+	(void)state;
+	plug(sizeof(dev.config), true);
 	return 0;
 }
 
@@ -167,7 +177,8 @@ static unsigned find(unsigned kind, uint64_t *addr, uint32_t *len)
 		if (config_in(DEVFN, at + 3, 1) != kind)
 			continue;
 		assert_true(config_in(DEVFN, at + 2, 1) >= 16);
-		assert_int_equal(config_in(DEVFN, at + 4, 1), 0);
+		if (config_in(DEVFN, at + 4, 1))
+			continue; /* ports */
 		*addr = BAR + config_in(DEVFN, at + 8, 4);
 		*len = (uint32_t)config_in(DEVFN, at + 12, 4);
 		return at;
@@ -291,7 +302,7 @@ static void test_device_without_config(void **state)
 	uint32_t len;
 
 	(void)state;
-	plug(0);
+	plug(0, false);
 	assert_int_equal(find(4, &addr, &len), 0);
 	assert_int_not_equal(find(5, &addr, &len), 0);
 	teardown(state);
@@ -512,16 +523,26 @@ static bool kicked(unsigned queue)
 	return poll(&poll_fd, 1, 0) == 1 && !eventfd_read(dev.kick[queue], &value);
 }
 
-static bool has_bell(unsigned queue, uint64_t addr)
+static bool has_bell_in(enum plan_space space, unsigned queue, uint64_t addr)
 {
 	for (unsigned i = 0; i < pci.n_bells; i++) {
 		const struct bell *bell = &pci.bells[i];
 
-		if (bell->addr == addr && bell->len == 2 && bell->match == queue &&
-		    bell->fd == dev.kick[queue])
+		if (bell->space == space && bell->addr == addr && bell->len == 2 &&
+		    bell->match == queue && bell->fd == dev.kick[queue])
 			return true;
 	}
 	return false;
+}
+
+static bool has_bell(unsigned queue, uint64_t addr)
+{
+	return has_bell_in(SPACE_MEM, queue, addr);
+}
+
+static bool has_port(unsigned queue, uint64_t port)
+{
+	return has_bell_in(SPACE_PIO, queue, port);
 }
 
 static void test_doorbells_are_there_while_it_runs(void **state)
@@ -594,6 +615,111 @@ static void test_kicks_without_doorbells(void **state)
 	mem_out(NOTIFY, 2, 0);
 }
 
+/* ---- Kicks by a port ----------------------------------------------------------------------- */
+
+/* 4.1.4: in the order of preference. */
+static void test_port_is_offered_before_the_register(void **state)
+{
+	unsigned at = capability(DEVFN, 9, 0);
+
+	(void)state;
+	while (config_in(DEVFN, at + 3, 1) != 2)
+		at = capability(DEVFN, 9, at);
+	assert_int_equal(config_in(DEVFN, at + 2, 1), 20);
+	assert_int_equal(config_in(DEVFN, at + 4, 1), 2);
+	assert_int_equal(config_in(DEVFN, at + 8, 4), 0);
+	assert_true(config_in(DEVFN, at + 12, 4) >= 2);
+	assert_int_equal(config_in(DEVFN, at + 16, 4), 0);
+	assert_int_equal(config_in(DEVFN, 0x18, 4), BELL | 1);
+	do
+		at = capability(DEVFN, 9, at);
+	while (config_in(DEVFN, at + 3, 1) != 2);
+	assert_int_equal(config_in(DEVFN, at + 4, 1), 0);
+	assert_int_equal(config_in(DEVFN, 4, 2), 3);
+}
+
+static void test_doorbells_are_at_the_port_alone(void **state)
+{
+	(void)state;
+	start();
+	assert_int_equal(pci.n_bells, QUEUES);
+	assert_true(has_port(0, BELL) && has_port(1, BELL));
+	out(STATUS, 1, 0);
+	assert_int_equal(pci.n_bells, 0);
+}
+
+static void test_a_driver_that_takes_no_ports_gets_doorbells_of_its_own(void **state)
+{
+	uint64_t notify = NOTIFY;
+
+	(void)state;
+	start();
+	mem_out(notify, 2, 1);
+	assert_true(kicked(1));
+	assert_false(kicked(0));
+	assert_int_equal(pci.n_bells, 2 * QUEUES);
+	assert_true(has_bell(0, notify) && has_bell(1, notify));
+	mem_out(notify, 2, 0); /* as on a host that didn't take it */
+	assert_true(kicked(0));
+	assert_int_equal(pci.n_bells, 2 * QUEUES);
+	out(STATUS, 1, 0);
+	assert_int_equal(pci.n_bells, 0);
+	start();
+	assert_int_equal(pci.n_bells, QUEUES);
+}
+
+static void test_doorbells_move_with_the_port(void **state)
+{
+	uint64_t notify = NOTIFY;
+
+	(void)state;
+	start();
+	config_out(DEVFN, 0x18, 4, IO + 0x40);
+	assert_int_equal(pci.n_bells, QUEUES);
+	assert_true(has_port(0, IO + 0x40) && has_port(1, IO + 0x40));
+	config_out(DEVFN, 0x18, 4, 0x3f8); /* onto a UART */
+	assert_int_equal(pci.n_bells, 0);
+	mem_out(notify, 2, 0);
+	assert_true(kicked(0));
+	assert_true(has_bell(0, notify));
+	config_out(DEVFN, 0x18, 4, BELL);
+	assert_int_equal(pci.n_bells, 2 * QUEUES);
+	config_out(DEVFN, 4, 2, 0); /* neither is decoded */
+	assert_int_equal(pci.n_bells, 0);
+	config_out(DEVFN, 4, 2, 3);
+	assert_int_equal(pci.n_bells, 2 * QUEUES);
+}
+
+/* The driver wants none. */
+static void test_without_ports_doorbells_are_at_the_register(void **state)
+{
+	uint64_t notify = NOTIFY;
+
+	(void)state;
+	config_out(DEVFN, 4, 2, 2);
+	start();
+	assert_int_equal(pci.n_bells, QUEUES);
+	assert_true(has_bell(0, notify) && has_bell(1, notify));
+}
+
+static void test_kicks_by_a_port_without_doorbells(void **state)
+{
+	(void)state;
+	pci.no_bells = true;
+	start();
+	io_out(BELL, 2, 1);
+	assert_false(kicked(0));
+	assert_true(kicked(1));
+	io_out(BELL, 4, 0);
+	assert_true(kicked(0));
+	io_out(BELL, 2, QUEUES); /* there is no such one */
+	io_out(BELL + 2, 2, 0);	 /* nor anything there */
+	assert_false(kicked(0) || kicked(1));
+	assert_int_equal(io_in(BELL, 4), 0);
+	out(STATUS, 1, 0);
+	io_out(BELL, 2, 0);
+}
+
 /* ---- Through configuration space ----------------------------------------------------------- */
 
 static unsigned window;
@@ -620,6 +746,29 @@ static void test_bar_is_seen_through_configuration_space(void **state)
 	aim(DEVICE_FEATURE, 4);
 	assert_int_equal(config_in(DEVFN, window + 16, 4), 1 << 8 | 1);
 	config_out(DEVFN, 4, 2, 2);
+}
+
+static void test_port_is_reached_through_configuration_space(void **state)
+{
+	(void)state;
+	pci.no_bells = true;
+	start();
+	config_out(DEVFN, 4, 2, 0);
+	aim(0, 2);
+	config_out(DEVFN, window + 4, 1, 2);
+	config_out(DEVFN, window + 16, 2, 1);
+	assert_true(kicked(1));
+	config_out(DEVFN, window + 8, 4, 4); /* behind its end */
+	config_out(DEVFN, window + 16, 2, 0);
+	assert_false(kicked(0));
+	for (unsigned bar = 1; bar <= 0xff; bar++) { /* there are none but 0 and 2 */
+		config_out(DEVFN, window + 4, 1, bar);
+		config_out(DEVFN, window + 8, 4, STATUS);
+		config_out(DEVFN, window + 12, 4, 1);
+		config_out(DEVFN, window + 16, 1, 0);
+	}
+	config_out(DEVFN, 4, 2, 3);
+	assert_int_equal(in(STATUS, 1), ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
 }
 
 static void test_strange_windows_are_harmless(void **state)
@@ -666,6 +815,15 @@ int main(void)
 		TEST(test_doorbells_move_with_the_bar),
 		TEST(test_doorbells_wait_for_the_bar),
 		TEST(test_kicks_without_doorbells),
+#define PORTS_TEST(name) cmocka_unit_test_setup_teardown(name, setup_ports, teardown)
+		PORTS_TEST(test_structures_lie_apart),
+		PORTS_TEST(test_port_is_offered_before_the_register),
+		PORTS_TEST(test_doorbells_are_at_the_port_alone),
+		PORTS_TEST(test_a_driver_that_takes_no_ports_gets_doorbells_of_its_own),
+		PORTS_TEST(test_doorbells_move_with_the_port),
+		PORTS_TEST(test_without_ports_doorbells_are_at_the_register),
+		PORTS_TEST(test_kicks_by_a_port_without_doorbells),
+		PORTS_TEST(test_port_is_reached_through_configuration_space),
 		TEST(test_bar_is_seen_through_configuration_space),
 		TEST(test_strange_windows_are_harmless),
 	};
