@@ -1,12 +1,14 @@
 /* virtio-hostile.S: breaks every rule that a driver of virtio devices can, over MMIO and over PCI.
  * The device that is broken must say so, and serve again after a reset; another must not notice.
+ * Devices of other kinds are attacked on all queues, and must say so of a loop, at the latest.
  * Ends with status 0, or the number of the step that failed. */
 	.set	VICTIM, 0xc0000000	/* entropy devices, by `at:` of the config */
 	.set	WITNESS, 0xc0001000
 	.set	OTHERS, 0xc0002000	/* devices of other kinds, a page each */
-	.set	N_OTHERS, 5
+	.set	N_OTHERS, 4
 	.set	SLOT_VICTIM, 3		/* entropy devices on the PCI bus, by `slot:` */
 	.set	SLOT_WITNESS, 4
+	.set	SLOT_OTHERS, 5		/* devices of other kinds, a slot each */
 	.set	ECAM, 0xe0000000
 	.set	RAM_END, 0x200000
 	.set	QUEUE, 4
@@ -41,6 +43,7 @@
 	mov	$on_mmio, %esi
 	call	puts
 
+	step	20
 	mov	$0, %ebp
 1:	mov	%ebp, %ebx
 	shl	$12, %ebx
@@ -49,7 +52,7 @@
 	inc	%ebp
 	cmp	$N_OTHERS, %ebp
 	jb	1b
-	mov	$on_others, %esi
+	mov	$on_others_mmio, %esi
 	call	puts
 
 	step	30
@@ -75,6 +78,24 @@
 	call	assault
 	mov	$on_pci, %esi
 	call	puts
+
+	step	50
+	mov	$SLOT_OTHERS, %ebp
+1:	mov	%ebp, %ecx
+	shl	$11, %ecx
+	or	$0x10, %ecx
+	call	pci_read
+	and	$~15, %eax
+	mov	%eax, %ebx
+	call	molest
+	add	$DEVICE_CONFIG, %ebx
+	call	storm
+	inc	%ebp
+	cmp	$SLOT_OTHERS + N_OTHERS, %ebp
+	jb	1b
+	mov	$on_others_pci, %esi
+	call	puts
+
 	step	60
 	call	messages
 	mov	$on_messages, %esi
@@ -87,7 +108,7 @@
 	mov	$on_configuration, %esi
 	call	puts
 	step	50
-	call	ports
+	call	bar_on_ports
 
 	step	63
 	mov	witness, %ebx
@@ -195,7 +216,7 @@ kick_all:
 	jb	1b
 	ret
 
-/* ---- One that may do with it what it likes, but for harming us ----------------------------------- */
+/* ---- One that may do with it what it likes, but for harming us; a loop it must have seen --------- */
 
 molest:
 	push	%rbp
@@ -204,12 +225,22 @@ molest:
 2:	call	offer
 	mov	%r12d, %eax
 	call	*KICK(%r14)
-	add	$CHAIN_ROW, %ebp
+	mov	$30, %ecx		/* time for it to look */
+3:	call	*GET_STATUS(%r14)
+	test	$NEEDS_RESET, %al
+	jnz	4f
+	dec	%ecx
+	jnz	3b
+4:	add	$CHAIN_ROW, %ebp
 	cmp	$chains_end, %ebp
 	jb	2b
 	inc	%r12d
 	cmp	$4, %r12d
 	jb	1b
+	mov	$1, %r12d		/* which all of them look at */
+	mov	$chains, %ebp
+	call	offer
+	call	broken
 	xor	%r12d, %r12d
 	call	storm
 	xor	%eax, %eax
@@ -254,6 +285,17 @@ good_ring:
 	mov	$used, %edx
 	jmp	*SET_QUEUE(%r14)
 
+/* Queues come in pairs with some devices, which serve none of them before both are there. */
+idle_partner:
+	xor	$1, %r12d
+	mov	$QUEUE, %eax
+	mov	$idle_desc, %esi
+	mov	$idle_avail, %edi
+	mov	$idle_used, %edx
+	call	*SET_QUEUE(%r14)
+	xor	$1, %r12d
+	ret
+
 go:
 	mov	$0xf, %al
 	jmp	*SET_STATUS(%r14)
@@ -273,6 +315,7 @@ offer:
 	mov	(%rbp), %eax
 	call	begin_with
 	call	good_ring
+	call	idle_partner
 	mov	$desc, %edi
 	lea	8(%rbp), %rsi
 	mov	$QUEUE * 16, %ecx
@@ -366,6 +409,7 @@ mmio_kick:
 
 /* ---- PCI: VIRTIO 4.1.4.3; the notifications lie at NOTIFY ----------------------------------------- */
 
+	.set	DEVICE_CONFIG, 0x1000
 	.set	NOTIFY, 0x2000
 	.set	TABLE, 0x3000		/* of MSI-X */
 	.set	BELL_BAR, 0x18		/* the register of the BAR with a port to notify at */
@@ -491,6 +535,11 @@ configuration:
 	jb	1b
 	mov	$ECAM | SLOT_VICTIM << 15, %ebx
 	call	storm
+	mov	$SLOT_VICTIM << 11 | 0x10, %ecx
+	call	pci_address
+	call	ports
+	mov	$0xcf8, %edx
+	call	ports
 	call	restore
 	mov	$places, %ebp
 2:	mov	$SLOT_VICTIM << 11 | 0x10, %ecx
@@ -514,6 +563,22 @@ configuration:
 	call	pci_write
 	mov	witness, %ebx
 	call	storm
+	jmp	restore
+
+/* All widths at all ports from EDX to the end of the data. */
+ports:
+	mov	$-1, %eax
+	out	%al, %dx
+	out	%ax, %dx
+	out	%eax, %dx
+	in	%dx, %al
+	in	%dx, %ax
+	in	%dx, %eax
+	inc	%edx
+	cmp	$0xd00, %edx
+	jb	ports
+	ret
+
 restore:
 	mov	$SLOT_VICTIM << 11 | 0x10, %ecx
 	mov	victim, %edi
@@ -530,7 +595,7 @@ restore:
 	jmp	pci_write
 
 /* A BAR that lies on ports that are not its own. At the end of the list it is on the UART's. */
-ports:
+bar_on_ports:
 	mov	victim, %ebx
 	mov	victim_bell, %eax
 	call	good_by_bell
@@ -736,8 +801,10 @@ table:
 
 on_mmio:
 	.asciz	"broken over MMIO, and mended\n"
-on_others:
-	.asciz	"other kinds\n"
+on_others_mmio:
+	.asciz	"other kinds over MMIO\n"
+on_others_pci:
+	.asciz	"other kinds over PCI\n"
 on_pci:
 	.asciz	"broken over PCI, and mended\n"
 on_messages:
@@ -782,5 +849,13 @@ used_ring:
 buffer:
 	.space	64
 ring_end:
+	.balign	16
+idle_desc:
+	.space	QUEUE * 16
+idle_avail:
+	.space	6 + QUEUE * 2
+	.balign	4
+idle_used:
+	.space	6 + QUEUE * 8
 
 	.include "com1.inc"

@@ -69,6 +69,7 @@ struct option {
 	bool planned; /* unless given, the planner decides: the default isn't printed */
 	bool made;    /* OPTION_PATH: no file to read, but what a VM makes at run time: a socket */
 	bool folder;  /* OPTION_PATH: a folder */
+	bool of_ram;  /* OPTION_SIZE: a part of the VM's RAM, at most all of it */
 	bool unique;  /* OPTION_STRING: no two devices of a VM may have the same */
 	const char *key;
 	enum option_kind kind;

@@ -60,7 +60,7 @@ enum disk_op {
 
 struct disk_request {
 	enum disk_op op;
-	bool durable;	      /* DISK_WRITE: on the disk when it is done */
+	bool durable;	      /* DISK_WRITE, DISK_ZERO: on the disk when it is done */
 	bool unmap;	      /* DISK_ZERO: may free the space */
 	uint64_t offset, len; /* inside the disk, multiples of 512 */
 	struct iovec *iov;    /* len bytes in all, for reads and writes; changed meanwhile */

@@ -233,7 +233,7 @@ static int zero(struct disk_file *file, const struct disk_request *r)
 		ret = unsupported() ? write_zeros(file, fd, r->offset, r->len) : -errno;
 	if (!ret && file->overlay)
 		disk_overlay_mark(file->overlay, r->offset, r->len);
-	return ret;
+	return !ret && r->durable ? flush(file) : ret;
 }
 
 /* An advice: who can't follow it has done so. */

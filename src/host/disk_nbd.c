@@ -122,7 +122,8 @@ static bool send_request(struct nbd_lane *l, struct disk_request *r, void *buf)
 		break;
 	case DISK_ZERO:
 		cookie = nbd.aio_zero(h, r->len, r->offset, done,
-				      r->unmap ? 0 : LIBNBD_CMD_FLAG_NO_HOLE);
+				      (r->unmap ? 0 : LIBNBD_CMD_FLAG_NO_HOLE) |
+					      (r->durable && d->fua ? LIBNBD_CMD_FLAG_FUA : 0));
 		break;
 	}
 	return cookie >= 0;
@@ -216,7 +217,7 @@ static int in_parts(struct nbd_lane *l, struct disk_request *r)
 
 static int write_zeros(struct nbd_lane *l, const struct disk_request *r)
 {
-	struct disk_request part = { .op = DISK_WRITE, .offset = r->offset };
+	struct disk_request part = { .op = DISK_WRITE, .durable = r->durable, .offset = r->offset };
 	uint64_t left = r->len;
 	int ret = 0;
 
@@ -237,6 +238,7 @@ static bool special(struct nbd_lane *l, struct disk_request *r, int *result)
 	const struct nbd_disk *d = disk_of(l);
 	struct disk_request flush = { .op = DISK_FLUSH };
 	bool data = r->op == DISK_READ || r->op == DISK_WRITE;
+	bool flush_after = r->durable && !d->fua && d->flush && !d->disk.unsafe;
 
 	*result = 0;
 	if (d->disk.canceled)
@@ -247,14 +249,16 @@ static bool special(struct nbd_lane *l, struct disk_request *r, int *result)
 		*result = 0;
 	else if (r->op == DISK_DISCARD && !d->trim)
 		*result = 0;
-	else if (r->op == DISK_ZERO && !d->zero)
+	else if (r->op == DISK_ZERO && (!d->zero || flush_after))
 		*result = write_zeros(l, r);
-	else if (r->op == DISK_WRITE && r->durable && !d->fua && d->flush)
-		*result = in_parts(l, r) ?: one(l, &flush, NULL);
+	else if (r->op == DISK_WRITE && flush_after)
+		*result = in_parts(l, r);
 	else if (data && r->len > (r->n_iov > 1 ? BOUNCE : REQUEST_MAX))
 		*result = in_parts(l, r);
 	else
 		return false;
+	if (!*result && flush_after)
+		*result = one(l, &flush, NULL);
 	return true;
 }
 

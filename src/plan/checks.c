@@ -87,6 +87,29 @@ bool plan_check_stat(struct planner *p, struct mark mark, const char *what, cons
 
 /* ---- Disks ----------------------------------------------------------------------------------- */
 
+/* What a raw disk begins with is the guest's to write, so formats are never guessed. But who says
+ * nothing of one, and has such an image, has forgotten to. */
+static bool check_format(struct planner *p, const struct node *node, const char *key)
+{
+	static const char qcow2[] = { 'Q', 'F', 'I', '\xfb' }; /* QEMU, docs/interop/qcow2.txt */
+	int fd = open(node->canon, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char begin[sizeof(qcow2)];
+	ssize_t n;
+
+	if (fd < 0)
+		return true; /* it is told by whoever opens it next */
+	n = pread(fd, begin, sizeof(begin), 0);
+	close(fd);
+	if (n != sizeof(begin) || memcmp(begin, qcow2, sizeof(begin)) != 0)
+		return true;
+	diag_error(p->diags, node->mark, "disk '%s' is a qcow2 image, and formats are not guessed",
+		   node->canon);
+	diag_help(p->diags,
+		  "write `%s: qcow2`; or `%s: raw` if it is a raw disk that begins like one", key,
+		  key);
+	return false;
+}
+
 /* How large a block device is can't be told without opening it; the device finds out. */
 static void check_sectors(struct planner *p, const struct config_choice *choice,
 			  const struct node *node, const char *key, uint64_t size)
@@ -132,6 +155,9 @@ static int add_disk(struct things *things, const struct config_choice *choice,
 	}
 	if (!plan_check_access(p, node->mark, "disk", path, thing.written))
 		return 0;
+	if (S_ISREG(st.st_mode) && disk->format && !plan_option_given(choice, disk->format) &&
+	    !check_format(p, node, disk->format))
+		return 0;
 	if (S_ISREG(st.st_mode) && disk->sector &&
 	    !(disk->format && plan_option(choice, disk->format)))
 		check_sectors(p, choice, node, disk->sector, (uint64_t)st.st_size);
@@ -158,6 +184,21 @@ static void check_folder(struct planner *p, const struct node *node)
 	diag_help(p->diags, "name the folder that it lies in: all of that is shared");
 }
 
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+static void check_part_of_ram(struct planner *p, const struct config_choice *choice,
+			      const struct node *node)
+{
+	uint64_t size = plan_option(choice, node->key), ram = p->plan->ram_size;
+	char part[PLAN_TEXT], all[PLAN_TEXT];
+
+	if (size <= ram || p->plan->memory_bad)
+		return;
+	diag_error(p->diags, node->mark, "'%s' of %s is %s, and the VM has %s of RAM", node->key,
+		   choice->type->name, plan_size_text(size, part), plan_size_text(ram, all));
+	diag_help(p->diags, "write less here, or more `memory`");
+}
+
 /* ---- Twice the same -------------------------------------------------------------------------- */
 
 static int collect(void *arg, const struct config_choice *choice, const struct option *option,
@@ -173,6 +214,8 @@ static int collect(void *arg, const struct config_choice *choice, const struct o
 		return add_disk(things, choice, option, node);
 	if (option->kind == OPTION_PATH && option->folder)
 		check_folder(things->p, node);
+	if (option->kind == OPTION_SIZE && option->of_ram)
+		check_part_of_ram(things->p, choice, node);
 	if (option->kind != OPTION_STRING)
 		return 0;
 	switch (option->text) {

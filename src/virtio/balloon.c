@@ -305,26 +305,10 @@ static void config_write(struct virtio *v, unsigned offset, unsigned size)
 		  bytes_get32(balloon->config + CONFIG_ACTUAL));
 }
 
-static int check_size(const struct balloon *balloon, uint64_t size, struct err *err)
-{
-	uint64_t ram = 0;
-	char wanted[24], all[24];
-
-	for (size_t i = 0; i < balloon->n_slots; i++)
-		ram += balloon->slots[i].flags & MEMORY_READONLY ? 0 : balloon->slots[i].size;
-	if (size <= ram)
-		return 0;
-	return err_set(err, EINVAL, STATUS_CONFIG,
-		       "%s: a balloon of %s is larger than the VM's memory of %s",
-		       balloon->v->dev->plan->label, config_size_text(size, wanted, sizeof(wanted)),
-		       config_size_text(ram, all, sizeof(all)));
-}
-
 static int create(struct virtio *v, struct err *err)
 {
 	const struct balloon_config *options = v->dev->options;
 	struct balloon *balloon = calloc(1, sizeof(*balloon));
-	int ret;
 
 	if (!balloon)
 		return err_errno(err, ENOMEM, STATUS_OSERR, "%s", v->dev->plan->label);
@@ -332,11 +316,6 @@ static int create(struct virtio *v, struct err *err)
 	balloon->timer = -1;
 	balloon->host_page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	balloon->n_slots = memory_slots(v->memory, &balloon->slots);
-	ret = check_size(balloon, options->size, err);
-	if (ret) {
-		free(balloon);
-		return ret;
-	}
 	v->state = balloon;
 	v->features = 1 << F_STATS_VQ;
 	if (options->deflate_on_oom)
@@ -373,7 +352,7 @@ static int device_create_balloon(struct device *dev, struct err *err)
 
 static const struct option options[] = {
 	VIRTIO_OPTIONS(struct balloon_config),
-	OPTION(struct balloon_config, size, OPTION_SIZE, .def = "0", .align = PAGE,
+	OPTION(struct balloon_config, size, OPTION_SIZE, .def = "0", .align = PAGE, .of_ram = true,
 	       .max = (uint64_t)UINT32_MAX * PAGE,
 	       .doc = "How much of its memory the guest is to give back to the host"),
 	OPTION(struct balloon_config, deflate_on_oom, OPTION_BOOL, .def = "true",

@@ -215,6 +215,12 @@ static void check_source(const struct blk_config *options, const struct node *no
 	}
 	if (!nbd)
 		return;
+	/* The rest is for libnbd to say. */
+	if (strncmp(options->nbd, "nbd", 3) != 0 || !strstr(options->nbd, "://")) {
+		diag_error(diags, nbd->mark, "'%s' is no URI of an NBD server", options->nbd);
+		diag_help(diags, "write one such as nbd://host/name, or "
+				 "nbd+unix:///name?socket=FILE for a server on this host");
+	}
 	check_nbd(nbd, given(node, "path"), true, "a disk has one image", diags);
 	check_nbd(nbd, given(node, "ephemeral"), options->ephemeral,
 		  "a server keeps what is written", diags);

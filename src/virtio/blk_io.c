@@ -159,6 +159,7 @@ int virtio_blk_parse(struct blk *b, struct blk_slot *slot, uint8_t *status)
 		return parse_range(b, slot, status);
 	case BLK_T_WRITE_ZEROES:
 		r->op = DISK_ZERO;
+		r->durable = !virtio_has(b->v, BLK_F_FLUSH);
 		return parse_range(b, slot, status);
 	default:
 		return done(status, BLK_S_UNSUPP);

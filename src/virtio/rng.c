@@ -1,6 +1,8 @@
 /* rng.c: an entropy device, VIRTIO 5.4: random bytes from the host's getrandom(2).
  *
- * A rate limit is a bucket that holds what one second allows: what was given is paid for by time.
+ * A rate limit is a bucket that holds what one second allows: what was given is paid for by time. A
+ * request is answered in full as soon as the bucket holds anything, on credit: Linux's driver waits
+ * for ever after answers that are shorter than its buffers.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -33,16 +35,16 @@ struct rng {
 	int timer;
 };
 
-/* How many bytes may be given now. */
-static uint64_t allowed(struct rng *rng)
+/* Whether the bucket holds a byte, at least. */
+static bool allowed(struct rng *rng)
 {
 	uint64_t now = loop_now();
 
 	if (!rng->rate)
-		return MOST;
+		return true;
 	if (rng->paid < now)
 		rng->paid = now;
-	return rng->paid - now >= SECOND ? 0 : (now + SECOND - rng->paid) * rng->rate / SECOND;
+	return now + SECOND >= rng->paid + SECOND / rng->rate;
 }
 
 static void charge(struct rng *rng, uint64_t bytes)
@@ -63,17 +65,17 @@ static void sleep_until_allowed(struct rng *rng)
 	timerfd_settime(rng->timer, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-/* Fills the request's buffers, but not more than most; how much that was. */
-static uint32_t fill(const struct virtio_chain *chain, uint64_t most)
+/* Fills the request's buffers; how much that was. */
+static uint32_t fill(const struct virtio_chain *chain)
 {
 	uint32_t done = 0;
 
-	for (unsigned i = chain->n_out; i < chain->n_out + chain->n_in && done < most; i++) {
+	for (unsigned i = chain->n_out; i < chain->n_out + chain->n_in && done < MOST; i++) {
 		size_t len = chain->iov[i].iov_len;
 		ssize_t got;
 
-		if (len > most - done)
-			len = (size_t)(most - done);
+		if (len > MOST - done)
+			len = MOST - done;
 		got = getrandom(chain->iov[i].iov_base, len, 0);
 		if (got > 0)
 			done += (uint32_t)got;
@@ -91,16 +93,15 @@ static void serve(struct virtio_queue *q)
 
 	do {
 		while (virtio_queue_take(q, &chain)) {
-			uint64_t most = allowed(rng);
 			uint32_t written;
 
-			if (!most) {
+			if (!allowed(rng)) {
 				virtio_queue_untake(q);
 				virtio_queue_flush(q);
 				sleep_until_allowed(rng);
 				return;
 			}
-			written = fill(&chain, most < MOST ? most : MOST);
+			written = fill(&chain);
 			charge(rng, written);
 			virtio_queue_give(q, chain.head, written);
 		}
@@ -197,7 +198,8 @@ static int create(struct device *dev, struct err *err)
 static const struct option options[] = {
 	VIRTIO_OPTIONS(struct rng_config),
 	OPTION(struct rng_config, rate, OPTION_SIZE, .min = 1, .max = 1 << 30,
-	       .doc = "The most bytes a second that the guest gets; without it there is no limit"),
+	       .doc = "The most bytes a second, on average, that the guest gets; otherwise there "
+		      "is no limit"),
 	{ 0 },
 };
 

@@ -184,19 +184,6 @@ static void statistics_are_asked_for_again(void **state)
 	driver_unplug(&d);
 }
 
-static void a_balloon_larger_than_memory_is_refused(void **state)
-{
-	struct err err;
-
-	(void)state;
-	options.size = DRIVER_RAM_SIZE + PAGE;
-	driver_init(&d);
-	assert_int_equal(driver_try_create(&d, &device_virtio_balloon, &options, &err), -EINVAL);
-	assert_non_null(strstr(err.text, "is larger than the VM's memory of 16M"));
-	loop_stop(d.host.host.loop);
-	driver_free(&d);
-}
-
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -208,7 +195,6 @@ int main(void)
 		TEST(many_numbers_in_one_request_all_count),
 		TEST(reported_pages_go_back_if_they_are_whole),
 		TEST(statistics_are_asked_for_again),
-		TEST(a_balloon_larger_than_memory_is_refused),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

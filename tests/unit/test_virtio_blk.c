@@ -1,5 +1,10 @@
 /* test_virtio_blk.c: requests of virtio-blk, as a driver makes them: any split of any buffer, and
  * everything that is none. */
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "unit/disk_helpers.h"
 #include "unit/virtio_driver.h"
 
@@ -297,6 +302,80 @@ static void an_ephemeral_disk_leaves_its_image(void **state)
 	assert_image_unchanged();
 }
 
+/* ---- What stays ---------------------------------------------------------------------------------
+ */
+
+/* Stands in for the C library's: data of a process that was killed are in the host's cache in any
+ * case, so only this tells that they are on the disk. */
+static _Atomic unsigned synced;
+static _Atomic bool sync_fails;
+
+int fdatasync(int fd)
+{
+	synced++;
+	if (sync_fails) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void a_flush_puts_data_on_the_disk_and_a_write_does_not(void **state)
+{
+	(void)state;
+	synced = 0;
+	assert_int_equal(transfer(0, BLK_T_OUT, 0, 4096), BLK_S_OK);
+	assert_int_equal(range(BLK_T_WRITE_ZEROES, 0, 8, 0), BLK_S_OK);
+	assert_int_equal(synced, 0);
+	assert_int_equal(command(BLK_T_FLUSH), BLK_S_OK);
+	assert_int_equal(synced, 1);
+}
+
+/* VIRTIO 5.2.6.2: for a driver that does not take the offer to flush. */
+static void without_flushes_each_write_is_on_the_disk(void **state)
+{
+	(void)state;
+	again(ALL & ~FLUSH);
+	synced = 0;
+	assert_int_equal(transfer(0, BLK_T_OUT, 0, 4096), BLK_S_OK);
+	assert_int_equal(synced, 1);
+	assert_int_equal(range(BLK_T_WRITE_ZEROES, 0, 8, 0), BLK_S_OK);
+	assert_int_equal(synced, 2);
+	assert_int_equal(transfer(0, BLK_T_IN, 0, 4096), BLK_S_OK);
+	assert_int_equal(synced, 2);
+}
+
+static void what_needs_no_flush_has_none(void **state)
+{
+	(void)state;
+	synced = 0;
+	options.cache = DISK_UNSAFE;
+	again(ALL);
+	assert_int_equal(command(BLK_T_FLUSH), BLK_S_OK);
+	again(ALL & ~FLUSH);
+	assert_int_equal(transfer(0, BLK_T_OUT, 0, 4096), BLK_S_OK);
+	options.cache = DISK_WRITEBACK;
+	options.ephemeral = true;
+	again(ALL);
+	assert_int_equal(command(BLK_T_FLUSH), BLK_S_OK);
+	options.ephemeral = false;
+	options.read_only = true;
+	again(FLUSH);
+	assert_int_equal(command(BLK_T_FLUSH), BLK_S_OK);
+	assert_int_equal(synced, 0);
+}
+
+/* Linux tells of lost data once, and then again that all is well. */
+static void after_a_flush_that_failed_none_succeeds(void **state)
+{
+	(void)state;
+	sync_fails = true;
+	assert_int_equal(command(BLK_T_FLUSH), BLK_S_IOERR);
+	sync_fails = false;
+	assert_int_equal(command(BLK_T_FLUSH), BLK_S_IOERR);
+	assert_int_equal(transfer(0, BLK_T_IN, 0, 4096), BLK_S_OK);
+}
+
 /* ---- Discards and zeros --------------------------------------------------------------------- */
 
 static void zeros_and_discards(void **state)
@@ -439,6 +518,10 @@ int main(void)
 		TEST(each_queue_serves),
 		TEST(it_works_again_after_a_reset),
 		TEST(an_ephemeral_disk_leaves_its_image),
+		TEST(a_flush_puts_data_on_the_disk_and_a_write_does_not),
+		TEST(without_flushes_each_write_is_on_the_disk),
+		TEST(what_needs_no_flush_has_none),
+		TEST(after_a_flush_that_failed_none_succeeds),
 		TEST(zeros_and_discards),
 		TEST(ranges_keep_their_rules),
 		TEST(what_reaches_beyond_the_end_fails),
