@@ -19,7 +19,7 @@
 
 #define CHILD_FD 3 /* where passt finds its end of the socket */
 
-enum { START_MS = 10000, END_MS = 1000 };
+enum { START_MS = 10000, END_MS = 1000, BUFFER = 16 << 20 };
 
 extern char **environ;
 
@@ -207,7 +207,7 @@ static int wait_until_ready(pid_t pid, int out, struct err *err)
 int passt_start(const struct passt_config *config, struct err *err)
 {
 	struct words words = { 0 };
-	int ends[2] = { -1, -1 }, out[2] = { -1, -1 }, ret = 0;
+	int ends[2] = { -1, -1 }, out[2] = { -1, -1 }, size = BUFFER, ret = 0;
 	pid_t pid;
 
 	for (unsigned i = 0; i < config->n_forwards && !ret; i++)
@@ -225,6 +225,10 @@ int passt_start(const struct passt_config *config, struct err *err)
 		ret = err_errno(err, errno, STATUS_OSERR, "passt");
 		goto out;
 	}
+	/* As much as the host lets us have: passt drops what doesn't fit into the socket, and
+	 * enlarges only one that it made itself. */
+	for (unsigned i = 0; i < 2; i++)
+		setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	ret = spawn(&pid, words.list, ends[1], out[1]);
 	close(ends[1]);
 	close(out[1]);

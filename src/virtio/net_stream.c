@@ -23,7 +23,8 @@ enum {
 	 * before it. */
 	HEADROOM = NET_HEADER - LENGTH,
 	IN_SIZE = 256 << 10,
-	BATCH = 64, /* frames for one system call */
+	BATCH = 64,	       /* frames for one system call */
+	PASST_MOST = 32 << 10, /* bytes: see n_iov_now() */
 	RETRY_MS = 250,
 };
 
@@ -298,13 +299,32 @@ static void advance(struct stream *s, size_t sent)
 		virtio_queue_give(only_pair(s)->tx, s->frames[s->first].head, 0);
 }
 
+/* How much of what waits one call sends. Debian 12's passt forgets what it has of a frame's length
+ * if that comes in parts, and takes what follows for lengths. A Unix socket takes so few bytes in
+ * one piece or not at all, so frames for passt come whole. Longer ones are cut behind their length.
+ */
+static unsigned n_iov_now(const struct stream *s)
+{
+	size_t bytes = 0;
+	unsigned i;
+
+	if (!s->net->options->user)
+		return s->n_iov - s->at_iov;
+	for (i = s->first; i < s->n; i++) {
+		bytes += LENGTH + ntohl(s->frames[i].length);
+		if (i > s->first && bytes > PASST_MOST)
+			break;
+	}
+	return s->frames[i - 1].end - s->at_iov;
+}
+
 /* False: the other end takes no more now, or has gone. */
 static bool send_some(struct stream *s)
 {
 	bool tail = s->tail_at < s->tail_end;
 	struct iovec rest = { s->tail + s->tail_at, s->tail_end - s->tail_at };
 	struct msghdr msg = { .msg_iov = tail ? &rest : s->iov + s->at_iov,
-			      .msg_iovlen = tail ? 1 : s->n_iov - s->at_iov };
+			      .msg_iovlen = tail ? 1 : n_iov_now(s) };
 	ssize_t n = sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (n >= 0 && tail)
