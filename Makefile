@@ -2,6 +2,7 @@
 #
 # Variables: VARIANT=release|debug|san   CC=gcc|clang   WERROR=1   PREFIX=/usr/local   DESTDIR=
 #            ARCH=x86_64|arm64, to build for: the host's, or by a cross compiler (see there)
+#            HVF=double, with ARCH=arm64: the backend for macOS upon a double of its API (tests/hvf)
 
 SHELL    := /bin/bash
 VERSION  := 0.1.0
@@ -42,8 +43,11 @@ LD_FLAGS := $(if $(findstring clang,$(CC_NAME)),--target=$(TRIPLE)) \
             -L$(SYSROOT)/usr/lib/$(TRIPLE) -Wl,-rpath-link=$(SYSROOT)/usr/lib/$(TRIPLE)
 endif
 
+ifneq ($(HVF:double=)$(if $(HVF),$(ARCH:arm64=)),)
+$(error HVF is double, with ARCH=arm64)
+endif
 # One directory for each compiler and variant, so that they don't rebuild one another.
-BUILD := build/$(if $(filter $(CROSS)%,$(CC_NAME)),,$(CROSS))$(CC_NAME)-$(VARIANT)
+BUILD := build/$(if $(filter $(CROSS)%,$(CC_NAME)),,$(CROSS))$(CC_NAME)-$(VARIANT)$(HVF:%=-hvf)
 Q     := $(if $(filter 1,$(V)),,@)
 
 # ---- Flags ----------------------------------------------------------------------------------
@@ -64,8 +68,8 @@ $(error VARIANT is release, debug or san, not '$(VARIANT)')
 endif
 # pkg-config is asked when first needed, and once: `deps` may have to install it.
 PKG_CFLAGS   = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)))$(PKG_CFLAGS)
-ALL_CPPFLAGS = -D_GNU_SOURCE -DVIBEVMM_VERSION='"$(VERSION)"' -Iinclude $(CC_FLAGS) $(PKG_CFLAGS) \
-               $(CPPFLAGS)
+ALL_CPPFLAGS = -D_GNU_SOURCE -DVIBEVMM_VERSION='"$(VERSION)"' $(HVF:%=-DHVF_DOUBLE) -Iinclude \
+               $(CC_FLAGS) $(PKG_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS   = -std=gnu11 -pthread -ffunction-sections -fdata-sections -fvisibility=hidden \
                $(WARNINGS) $(CFLAGS.$(VARIANT)) $(CFLAGS)
 # These small libraries are linked in where their archives exist: each shared one would cost
@@ -78,16 +82,18 @@ GC.Linux    := -Wl,--gc-sections -Wl,-z,relro,-z,now
 ALL_LDFLAGS  = -pthread $(LD_FLAGS) $(GC.$(HOST_OS)) $(LDFLAGS.$(VARIANT)) $(LDFLAGS)
 
 # ---- Sources: a split by host or arch is a split by file -----------------------------------
-SRCS := $(filter-out src/hv/kvm% src/hv/hvf% %_linux.c,$(wildcard src/*/*.c))
+# The backend for macOS is compiled everywhere; its framework is missed only where it is linked in.
+SRCS := $(filter-out src/hv/kvm% %_linux.c,$(wildcard src/*/*.c))
 ifeq ($(HOST_OS),Linux)
-SRCS += $(wildcard src/*/*_linux.c) src/hv/kvm.c src/hv/kvm_ring.c src/hv/kvm_routes.c \
-	src/hv/kvm_vcpu.c $(wildcard src/hv/kvm_$(ARCH)*.c)
+SRCS += $(wildcard src/*/*_linux.c) $(if $(HVF),tests/hvf/double_vm.c tests/hvf/double_vcpu.c,\
+	src/hv/kvm.c src/hv/kvm_vcpu.c src/hv/kvm_ring.c src/hv/kvm_routes.c \
+	$(wildcard src/hv/kvm_$(ARCH)*.c))
 endif
 OBJS     := $(SRCS:%.c=$(BUILD)/%.o)
 MAIN_OBJ := $(BUILD)/src/cli/main.o
 LIB      := $(BUILD)/libvibevmm.a
 PROG     := $(BUILD)/vibevmm
-BIN      := bin/vibevmm$(if $(CROSS),-$(ARCH))
+BIN      := bin/vibevmm$(if $(CROSS),-$(ARCH))$(HVF:%=-hvf)
 
 .PHONY: all help FORCE
 all: $(PROG) $(BIN) guests
@@ -100,6 +106,7 @@ help:
 	@echo 'make          build bin/vibevmm and the guests'
 	@echo 'make ARCH=arm64  cross-build bin/vibevmm-arm64; `make deps ARCH=arm64` gets what it takes'
 	@echo 'make lab      what needs a full KVM, on one inside QEMU; ONLY names some cases'
+	@echo 'make hvf      the backend for macOS on arm64, upon a double of its API in the lab'
 	@echo 'make bench    speed and size beside a bare KVM program and QEMU'
 	@echo 'make bench-lab  the boot of Linux beside these, counted in instructions inside QEMU; ARCH=arm64'
 	@echo 'make fuzz     libFuzzer on everything that reads foreign bytes; SECONDS=60 for each'
@@ -215,14 +222,15 @@ lab-assets:
 	@tests/lab/assets $(ARCH)
 
 # ---- Main jobs -----------------------------------------------------------------------------
-.PHONY: demo check lab bench bench-lab lint fmt install clean compile_commands
+.PHONY: demo check lab hvf bench bench-lab lint fmt install clean compile_commands
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@tests/demo bin/vibevmm
 
 # Guests of a dozen bytes are written in the code of one architecture.
 CONFORMANCE := $(if $(filter arm64,$(ARCH)),$(wildcard tests/conformance/test_arm64_*.c),$(filter-out \
-	tests/conformance/test_arm64_%,$(wildcard tests/conformance/test_*.c)))
+	tests/conformance/test_arm64_%,$(wildcard tests/conformance/test_*.c))) \
+	$(if $(HVF),tests/hvf/test_double.c)
 # Unit tests link the library; each tests/unit/test_*.c is a program.
 UNIT := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c) \
         $(CONFORMANCE))
@@ -238,8 +246,10 @@ $(BUILD)/tests/unit/test_rows: TEST_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,-
 $(BUILD)/tests/unit/test_unpack_cache: \
 	TEST_LDFLAGS := -Wl,--wrap=clock_gettime,--wrap=fstat,--wrap=pwrite
 
-.PHONY: tests
+.PHONY: tests tests-hvf
 tests: all $(UNIT)
+# With ARCH=arm64 HVF=double: what tests/hvf/run runs.
+tests-hvf: all $(CONFORMANCE:tests/%.c=$(BUILD)/tests/%)
 
 # Without the lab's kernels and QEMU that suite is skipped, and says so. An x86_64 host tests arm64
 # as well, where it can get a compiler and libraries for that.
@@ -257,6 +267,11 @@ lab: deps-lab
 		BUILD=$(BUILD) tests/lab/lab --arch $(ARCH) $$kind suite '$(or $(ONLY),.)'; \
 		case $$? in 0) ran=1 ;; 64) ;; *) exit 1 ;; esac; \
 	done; [ "$$ran" ] # 64: no case of this kind matches
+
+hvf:
+	@$(MAKE) --no-print-directory ARCH=arm64 deps-lab
+	@$(MAKE) --no-print-directory ARCH=arm64 HVF=double tests-hvf
+	@tests/hvf/run
 
 bench: deps-bench
 	@$(MAKE) --no-print-directory all

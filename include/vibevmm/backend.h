@@ -7,10 +7,10 @@
  *
  * Order of calls: probe (any time), vm_create, mem_map (once per slot), platform_create; then on
  * the thread that will run it, each vCPU: vcpu_create; once all are created, vcpu_set_entry for the
- * boot processor; vcpu_run in a loop. When all have left their loops and nobody kicks any more, any
- * thread calls vcpu_destroy for each; at last vm_destroy. RAM's mem_map goes before
- * platform_create: the other order costs 5-7 ms on KVM. Unless a function says so, it is called by
- * one thread at a time.
+ * boot processor; vcpu_run in a loop. When all have left their loops and nobody kicks any more,
+ * vcpu_destroy is called for each, by its own thread, or by any once that one has ended; at last
+ * vm_destroy. RAM's mem_map goes before platform_create: the other order costs 5-7 ms on KVM.
+ * Unless a function says so, it is called by one thread at a time.
  */
 #ifndef VIBEVMM_BACKEND_H
 #define VIBEVMM_BACKEND_H
@@ -51,6 +51,11 @@ struct hv_caps {
 	unsigned caps; /* of enum hv_cap */
 	unsigned max_vcpus;
 	unsigned phys_bits; /* guest-physical address width */
+
+	unsigned page; /* guest memory comes in multiples of so many bytes; 0: of 4 KiB */
+
+	/* arm64: its GICv3 always has so many redistributors; 0: as many as there are vCPUs */
+	unsigned gic_redists;
 };
 
 /* Names a single capability bit in words ("interrupt lines"). */
@@ -74,8 +79,8 @@ struct hv_gic_config {
 	uint64_t cpu;	      /* GICv2: CPU interface */
 	uint64_t redist, its; /* GICv3 */
 
-	/* GICv3: how many redistributors there are at redist, and where the other vCPUs' are.
-	 * 0: all are at redist. */
+	/* GICv3: room for how many redistributors there is at redist (0: for one a vCPU), and where
+	 * those of the other vCPUs are (0: there are no others). */
 	unsigned redist_room;
 	uint64_t redist_more;
 

@@ -25,7 +25,7 @@ enum layout_kind {
 	LAYOUT_MMIO,	 /* windows without a fixed place go here */
 	LAYOUT_PLATFORM, /* belongs to the interrupt controller or the backend: only if there is one
 			  */
-	LAYOUT_REDISTS,	 /* the same, only if hv_gic_config.redist_more is there */
+	LAYOUT_REDISTS,	 /* the same, only if hv_gic_config has redistributors there */
 	LAYOUT_PIO,	 /* ports without a fixed place go here */
 	LAYOUT_IRQ,	 /* lines without a fixed place go here */
 	LAYOUT_PCI,	 /* PCI's: windows for BARs ... */

@@ -86,7 +86,10 @@ static void choose_gic(struct plan *plan, struct diags *diags)
 		.redist = v3 ? GIC_REDIST : 0,
 		.its = v3 && (plan->caps.caps & HV_CAP_ITS) ? GIC_ITS : 0,
 	};
-	if (v3 && plan->config->vcpus > GIC_REDISTS) {
+	if (v3 && plan->caps.gic_redists > GIC_REDISTS) {
+		plan->gic.redist = MORE_START;
+		plan->gic.redist_room = plan->caps.gic_redists;
+	} else if (v3 && plan->config->vcpus > GIC_REDISTS) {
 		plan->gic.redist_room = GIC_REDISTS;
 		plan->gic.redist_more = MORE_START;
 	}

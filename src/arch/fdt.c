@@ -135,7 +135,7 @@ static unsigned gic_address_cells(const struct hv_gic_config *gic)
 static void put_gic_reg(struct dt_writer *w, const struct hv_gic_config *gic, uint64_t vcpus)
 {
 	const uint64_t v2[] = { gic->dist, HV_GICV2_DIST_SIZE, gic->cpu, HV_GICV2_CPU_SIZE };
-	uint64_t first = gic->redist_more ? gic->redist_room : vcpus;
+	uint64_t first = gic->redist_room ? gic->redist_room : vcpus;
 	const uint64_t v3[] = {
 		gic->dist,	  HV_GICV3_DIST_SIZE,
 		gic->redist,	  first * HV_GIC_REDIST_SIZE,

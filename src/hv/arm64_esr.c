@@ -215,6 +215,19 @@ const char *arm64_esr_no_syndrome(uint32_t instruction)
 	return NULL;
 }
 
+void arm64_esr_put_no_syndrome(struct text *text, uint64_t gpa, uint64_t pc, uint32_t instruction,
+			       uint64_t iss)
+{
+	const char *why = arm64_esr_no_syndrome(instruction);
+
+	text_put(
+		text,
+		"the access to %#llx at pc %#llx is %s, which no device can take (syndrome %#llx): "
+		"use plain loads and stores of one general register",
+		(unsigned long long)gpa, (unsigned long long)pc, why ? why : "of a kind",
+		(unsigned long long)iss);
+}
+
 void arm64_pstate_put(struct text *text, uint64_t pstate)
 {
 	static const char on[] = "DAIFNZCV", off[] = "daifnzcv";

@@ -14,6 +14,11 @@ void arm64_esr_put(struct text *text, uint64_t esr);
  * isn't one of those that never have one. */
 const char *arm64_esr_no_syndrome(uint32_t instruction);
 
+/* Says that no device can take such an access. instruction: that at pc, or 0 if it can't be read;
+ * iss: of the data abort. */
+void arm64_esr_put_no_syndrome(struct text *text, uint64_t gpa, uint64_t pc, uint32_t instruction,
+			       uint64_t iss);
+
 /* PSTATE or SPSR: "EL1h DAIF NZCV", a small letter or a dash for what is not set. */
 void arm64_pstate_put(struct text *text, uint64_t pstate);
 

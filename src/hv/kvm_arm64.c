@@ -290,18 +290,12 @@ static void no_syndrome(struct hv_vcpu *vcpu, struct hv_exit *exit)
 {
 	const struct kvm_run *run = vcpu->run;
 	uint64_t pc = arm64_vcpu_pc(vcpu);
-	const char *why = NULL;
 	struct text text = kvm_fault(exit);
-	uint32_t instruction;
+	uint32_t instruction = 0;
 
-	if (fetch(vcpu, pc, &instruction))
-		why = arm64_esr_no_syndrome(instruction);
-	text_put(
-		&text,
-		"the access to %#llx at pc %#llx is %s, which no device can take (syndrome %#llx): "
-		"use plain loads and stores of one general register",
-		(unsigned long long)run->arm_nisv.fault_ipa, (unsigned long long)pc,
-		why ? why : "of a kind", (unsigned long long)run->arm_nisv.esr_iss);
+	(void)fetch(vcpu, pc, &instruction);
+	arm64_esr_put_no_syndrome(&text, run->arm_nisv.fault_ipa, pc, instruction,
+				  run->arm_nisv.esr_iss);
 }
 
 bool kvm_arch_exit(struct hv_vcpu *vcpu, struct hv_exit *exit)

@@ -46,8 +46,9 @@
 		.phys_bits = 48,                                                                   \
 	}
 
-/* With the framework's GIC of macOS 15 (hv_gic): SPIs and a message frame. 64 vCPUs is what
- * hv_vm_get_max_vcpu_count gives, 40 bits the widest of hv_vm_config_get_max_ipa_size. */
+/* With the framework's GIC of macOS 15 (hv_gic): SPIs, whose edges are messages, too. 64 vCPUs is
+ * what hv_vm_get_max_vcpu_count gives, 40 bits the widest of hv_vm_config_get_max_ipa_size, and 32
+ * MiB of redistributors what hv_gic_get_redistributor_region_size does. */
 #define HV_ROW_hvf_arm64                                                                           \
 	.name = "hvf", .arch = ARCH_ARM64, .doc = "macOS Hypervisor.framework on Apple silicon",   \
 	.caps = {                                                                                  \
@@ -55,6 +56,8 @@
 			HV_CAP_GICV3,                                                              \
 		.max_vcpus = 64,                                                                   \
 		.phys_bits = 40,                                                                   \
+		.page = 0x4000,                                                                    \
+		.gic_redists = 256,                                                                \
 	}
 
 #endif

@@ -121,7 +121,7 @@ bool plan_boot_fixed(struct plan *plan, struct diags *diags, const char *name, u
 bool plan_boot_rom(struct plan *plan, struct diags *diags, const char *name, uint64_t at,
 		   uint64_t size, const char *file, struct mark mark)
 {
-	uint64_t room = (size + PLAN_PAGE - 1) & ~(PLAN_PAGE - 1);
+	uint64_t room = plan_page_up(plan, size);
 	struct plan_region rom = { .space = SPACE_MEM,
 				   .kind = REGION_ROM,
 				   .start = at,

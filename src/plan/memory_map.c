@@ -24,6 +24,19 @@ static int add_ram(struct planner *p, uint64_t start, uint64_t last, struct mark
 	return plan_claim_region(p, &ram);
 }
 
+/* Where the backend's pages are larger than what the option rows ask for; text: the value. */
+static bool is_in_pages(struct planner *p, uint64_t value, struct mark mark, const char *text)
+{
+	char page[PLAN_TEXT];
+
+	if (value % plan_page(p->plan) == 0)
+		return true;
+	diag_error(p->diags, mark,
+		   "%s is not a multiple of %s, the size of a page for backend '%s'", text,
+		   plan_size_text(plan_page(p->plan), page), p->plan->backend_name);
+	return false;
+}
+
 /* `memory: SIZE` fills the layout's RAM rows in their order. A hole between them counts, as on a
  * PC: RAM of 128M ends at the address 128M. */
 static int ram_by_size(struct planner *p)
@@ -34,6 +47,8 @@ static int ram_by_size(struct planner *p)
 	char size[24], text[PLAN_TEXT];
 
 	assert(left % PLAN_PAGE == 0); /* the row of `memory` says so */
+	snprintf(text, sizeof(text), "memory of %s", config_size_text(left, size, sizeof(size)));
+	plan->memory_bad = !is_in_pages(p, left, mark, text);
 	for (const struct layout_row *row = plan->arch->layout; row->name && left; row++) {
 		uint64_t size_here = row->size ? row->size : end - row->start + 1;
 		int ret = 0;
@@ -51,8 +66,6 @@ static int ram_by_size(struct planner *p)
 			break;
 	}
 	if (left) {
-		snprintf(text, sizeof(text), "memory of %s",
-			 config_size_text(plan->config->memory_size, size, sizeof(size)));
 		plan_report_beyond(p, mark, text);
 		plan->memory_bad = true;
 	}
@@ -113,17 +126,32 @@ static bool rom_size(struct planner *p, const struct config_choice *choice, uint
 		return false;
 	}
 	*file_size = (uint64_t)st.st_size;
-	*size = rom->size ? rom->size : ((uint64_t)st.st_size + PLAN_PAGE - 1) & ~(PLAN_PAGE - 1);
+	*size = rom->size ? rom->size : plan_page_up(p->plan, (uint64_t)st.st_size);
 	return true;
 }
 
-/* Start and size by themselves: wrap-around, address width. Alignment is in the option rows. */
+static bool pages_only(struct planner *p, const struct entry *e, uint64_t at, uint64_t size)
+{
+	const char *name = kind_names[e->kind];
+	char text[2 * PLAN_TEXT], words[24];
+
+	snprintf(text, sizeof(text), "%s at 0x%llx", name, (unsigned long long)at);
+	if (!is_in_pages(p, at, option_mark(e->choice, "at"), text))
+		return false;
+	snprintf(text, sizeof(text), "%s of %s", name,
+		 config_size_text(size, words, sizeof(words)));
+	return is_in_pages(p, size, option_mark(e->choice, "size"), text);
+}
+
+/* Start and size by themselves: pages, wrap-around, address width. */
 static bool extent(struct planner *p, struct entry *e, uint64_t at, uint64_t size)
 {
 	const char *name = kind_names[e->kind];
 	char text[2 * PLAN_TEXT], range[PLAN_TEXT], bytes[24];
 
 	assert(size && size % PLAN_PAGE == 0 && at % PLAN_PAGE == 0);
+	if ((e->kind == MEMORY_RAM || e->kind == MEMORY_ROM) && !pages_only(p, e, at, size))
+		return false;
 	if (bytes_add_wraps(at, size - 1, &e->last)) {
 		diag_error(p->diags, option_mark(e->choice, "size"),
 			   "%s at 0x%llx with a size of %s wraps around the 64-bit address space",
@@ -223,7 +251,8 @@ static int add_entry(struct planner *p, const struct entry *e, enum region_kind 
 	return plan_claim_region(p, &region);
 }
 
-/* What is left of a RAM entry between the holes in it. holes: sorted and disjoint. */
+/* What is left of a RAM entry between the holes in it, in whole pages. holes: sorted and disjoint.
+ */
 static int add_pieces(struct planner *p, const struct entry *ram, const struct entry *holes,
 		      size_t n_holes)
 {
@@ -231,13 +260,16 @@ static int add_pieces(struct planner *p, const struct entry *ram, const struct e
 	int ret = 0;
 
 	for (size_t i = 0; i < n_holes && !ret; i++) {
-		if (holes[i].start < start || holes[i].last > ram->last)
+		uint64_t first = holes[i].start & ~(plan_page(p->plan) - 1);
+		uint64_t last = holes[i].last | (plan_page(p->plan) - 1);
+
+		if (holes[i].start < ram->start || holes[i].last > ram->last)
 			continue;
-		if (holes[i].start > start)
-			ret = add_ram(p, start, holes[i].start - 1, ram->choice->mark);
-		if (holes[i].last == ram->last)
+		if (first > start)
+			ret = add_ram(p, start, first - 1, ram->choice->mark);
+		if (last == ram->last)
 			return ret;
-		start = holes[i].last + 1;
+		start = last + 1;
 	}
 	return ret ? ret : add_ram(p, start, ram->last, ram->choice->mark);
 }

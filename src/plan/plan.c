@@ -63,7 +63,7 @@ struct plan *plan_make(const struct vm_config *config, const struct registry *re
 {
 	/* Without a backend the widest of both architectures: Intel SDM Vol. 3, 4.1.4, and Arm
 	 * ARM, D8.1.3 (LPA2), have 52 bits. */
-	static const struct hv_caps unlimited = { ~0U, ~0U, 52 };
+	static const struct hv_caps unlimited = { .caps = ~0U, .max_vcpus = ~0U, .phys_bits = 52 };
 	struct planner p = { .plan = calloc(1, sizeof(struct plan)), .diags = diags };
 	int ret;
 

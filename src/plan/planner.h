@@ -12,6 +12,17 @@
 
 #define PLAN_PAGE 4096ULL
 
+/* The same for the plan's backend, whose hosts may have larger ones. */
+static inline uint64_t plan_page(const struct plan *plan)
+{
+	return plan->caps.page ? plan->caps.page : PLAN_PAGE;
+}
+
+static inline uint64_t plan_page_up(const struct plan *plan, uint64_t size)
+{
+	return (size + plan_page(plan) - 1) & ~(plan_page(plan) - 1);
+}
+
 /* A claim that still needs a place. */
 struct plan_request {
 	uint64_t size, align;

@@ -132,6 +132,8 @@ static void choose_irqchip(struct planner *p)
 
 static int add_platform_regions(struct planner *p)
 {
+	const struct hv_gic_config *gic = &p->plan->gic;
+
 	for (const struct layout_row *row = p->plan->arch->layout; row->name; row++) {
 		struct plan_region region = { .kind = REGION_PLATFORM,
 					      .start = row->start,
@@ -142,7 +144,8 @@ static int add_platform_regions(struct planner *p)
 
 		if (row->kind == LAYOUT_PLATFORM && p->plan->irqchip != HV_IRQCHIP_NONE)
 			region.space = SPACE_MEM;
-		else if (row->kind == LAYOUT_REDISTS && p->plan->gic.redist_more)
+		else if (row->kind == LAYOUT_REDISTS &&
+			 (gic->redist_more || gic->redist == row->start))
 			region.space = SPACE_MEM;
 		else if (row->kind == LAYOUT_PIC_PORTS && p->plan->irqchip == HV_IRQCHIP_FULL)
 			region.space = SPACE_PIO;

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LIMIT 10 /* seconds, of which none needs four */
+#define LIMIT 5 /* seconds, of which none needs four */
 
 extern char **environ;
 

@@ -30,7 +30,7 @@
 #define RIG_DATA      0xb000U
 #define RIG_RAM_SIZE  0x10000U
 #define RIG_ROM	      0x20000U
-#define RIG_ROM_SIZE  0x1000U
+#define RIG_ROM_SIZE  0x4000U
 #define RIG_MORE      0x100000U
 #define RIG_MORE_SIZE 0x80000U
 
@@ -58,12 +58,15 @@ static inline uint64_t rig_count(int fd)
 	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
 }
 
+/* At a multiple of 16 KiB, which is the largest size of a page. What is over stays unused. */
 static inline void *rig_alloc(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const size_t page = 0x4000;
+	uint8_t *p =
+		mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	assert_ptr_not_equal(p, MAP_FAILED);
-	return p;
+	return p + (page - (uintptr_t)p % page) % page;
 }
 
 /* Skips the test, with the reason, unless the backend works here and has all of `caps`. */

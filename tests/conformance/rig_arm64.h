@@ -11,6 +11,8 @@
 #define RIG_ITS	 0x08080000U
 #define RIG_GICR 0x080a0000U
 
+#define RIG_GICR_ROOM 256U
+
 /* Arm ARM, D1.3.2 "Exception entry": vectors for exceptions from EL1 with SP_EL1. */
 #define RIG_VECTOR_SYNC 0x200U
 #define RIG_VECTOR_IRQ	0x280U
@@ -35,7 +37,8 @@ static inline struct hv_gic_config rig_gic(enum hv_gic version)
 	return (struct hv_gic_config){ .version = version,
 				       .dist = RIG_GICD,
 				       .cpu = v3 ? 0 : RIG_GICC,
-				       .redist = v3 ? RIG_GICR : 0 };
+				       .redist = v3 ? RIG_GICR : 0,
+				       .redist_room = v3 ? RIG_GICR_ROOM : 0 };
 }
 
 static inline void rig_open_gic(struct rig *rig, const struct hv_backend *hv, unsigned vcpus,

@@ -221,7 +221,7 @@ static void open_frame(struct rig *rig, const struct hv_backend *hv)
 	struct err err;
 	bool v3;
 
-	rig_need(hv, HV_CAP_IRQ_LINE | HV_CAP_IRQFD);
+	rig_need(hv, HV_CAP_IRQ_LINE | HV_CAP_MSI);
 	assert_int_equal(hv->probe(&caps, &err), 0);
 	v3 = caps.caps & HV_CAP_GICV3;
 	gic = rig_gic(v3 ? HV_GIC_V3 : HV_GIC_V2);
@@ -244,6 +244,15 @@ static void open_frame(struct rig *rig, const struct hv_backend *hv)
 	expect_says(rig, 0);
 }
 
+/* Not every backend has eventfds that send messages. */
+static bool has_irqfd(const struct hv_backend *hv)
+{
+	struct hv_caps caps;
+	struct err err;
+
+	return !hv->probe(&caps, &err) && (caps.caps & HV_CAP_IRQFD);
+}
+
 static void a_message_to_a_frame_is_an_edge_on_a_line(void **state)
 {
 	const struct hv_backend *hv = *state;
@@ -254,6 +263,8 @@ static void a_message_to_a_frame_is_an_edge_on_a_line(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(hv->msi_send(rig.vm, SPI, INTID, 0), 0);
 		expect_says(&rig, INTID);
+		if (!has_irqfd(hv))
+			continue;
 		bind_to(&rig, fd, SPI, INTID, 0);
 		assert_int_equal(eventfd_write(fd, 1), 0);
 		expect_says(&rig, INTID);
@@ -275,12 +286,15 @@ static void a_frame_reaches_its_own_lines_alone(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
 		hv->msi_send(rig.vm, SPI, others[i], 0);
 		hv->msi_send(rig.vm, SPI + 4, INTID, 0);
+		if (!has_irqfd(hv))
+			continue;
 		bind_to(&rig, fd, SPI, others[i], 0);
 		assert_int_equal(eventfd_write(fd, 1), 0);
 	}
 	assert_int_equal(hv->msi_send(rig.vm, SPI, INTID + 1, 0), 0);
 	expect_says(&rig, INTID + 1);
-	unbind(&rig, fd);
+	if (has_irqfd(hv))
+		unbind(&rig, fd);
 	rig_close(&rig);
 	close(fd);
 }

@@ -208,7 +208,7 @@ GUEST(across_read, 64, "mov $0xfffc, %ebx; mov (%rbx), %rax; mov %rax, 0xb000; h
 GUEST(rom, 64,
       "mov $0x20000, %ebx; mov 0x12(%rbx), %eax; mov %eax, 0xb000; movb $0x55, 0x12(%rbx);"
       "mov 0x12(%rbx), %eax; mov %eax, 0xb004; hlt");
-GUEST(past_rom, 64, "mov $0x20fff, %ebx; mov (%rbx), %al; mov 1(%rbx), %cl; hlt");
+GUEST(past_rom, 64, "mov $0x23fff, %ebx; mov (%rbx), %al; mov 1(%rbx), %cl; hlt");
 
 /* Writes its number behind RAM, and tells the port after each. */
 GUEST(comes_and_goes, 64,

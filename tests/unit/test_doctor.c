@@ -110,7 +110,7 @@ static const char smp[] = "arch: x86_64\n"
 
 static void what_the_backend_has_is_ok_at_its_line(void **state)
 {
-	static const struct hv_caps all = { ~0U, 8, 48 };
+	static const struct hv_caps all = { .caps = ~0U, .max_vcpus = 8, .phys_bits = 48 };
 	struct made m = make(smp);
 
 	(void)state;
@@ -124,7 +124,9 @@ static void what_the_backend_has_is_ok_at_its_line(void **state)
 
 static void what_the_backend_lacks_is_missing_at_its_line(void **state)
 {
-	static const struct hv_caps little = { HV_CAP_PIO, 2, 36 };
+	static const struct hv_caps little = { .caps = HV_CAP_PIO,
+					       .max_vcpus = 2,
+					       .phys_bits = 36 };
 	struct made m = make(smp);
 
 	(void)state;

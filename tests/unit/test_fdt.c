@@ -328,6 +328,16 @@ static void redistributors_in_two_places_are_told(void **state)
 		    0x080a0000, 0, 123 * 0x20000, 0, 0x0c000000, 0, 7 * 0x20000);
 }
 
+/* Hypervisor.framework's are as many whatever the number of vCPUs. */
+static void all_redistributors_of_a_backend_are_told(void **state)
+{
+	(void)state;
+	make("arch: arm64\nbackend: hvf\nvcpus: 2\nboot: {linux: {kernel: Image}}\n");
+	check_by_dtc();
+	CHECK_CELLS("/interrupt-controller@8000000", "reg", 0, 0x08000000, 0, 0x10000, 0,
+		    0x0c000000, 0, 256 * 0x20000);
+}
+
 static void many_vcpus_fit(void **state)
 {
 	(void)state;
@@ -461,6 +471,7 @@ int main(void)
 		TEST(pci_bus_is_told_with_who_takes_its_messages),
 		TEST(gicv2_has_a_frame_for_messages_of_pci),
 		TEST(redistributors_in_two_places_are_told),
+		TEST(all_redistributors_of_a_backend_are_told),
 		TEST(many_vcpus_fit),
 		TEST(tree_lies_clear_in_a_slot_of_its_own),
 		TEST(raw_guest_asks_for_a_tree),

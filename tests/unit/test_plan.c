@@ -169,7 +169,7 @@ static struct {
 static int setup(void **state)
 {
 	(void)state;
-	caps = (struct hv_caps){ ALL_CAPS, 8, 46 };
+	caps = (struct hv_caps){ .caps = ALL_CAPS, .max_vcpus = 8, .phys_bits = 46 };
 	return 0;
 }
 

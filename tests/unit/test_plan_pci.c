@@ -178,7 +178,7 @@ static struct {
 static int setup(void **state)
 {
 	(void)state;
-	caps = (struct hv_caps){ ALL_CAPS, 8, 46 };
+	caps = (struct hv_caps){ .caps = ALL_CAPS, .max_vcpus = 8, .phys_bits = 46 };
 	registry = (struct registry){ devices, ARRAY_SIZE(devices), boots, ARRAY_SIZE(boots) };
 	return 0;
 }
@@ -390,6 +390,22 @@ static void more_vcpus_than_redistributors_in_one_place_get_another(void **state
 		 "overlaps window 0xc000000-0xfffffff of the platform's gic", "next free 16K");
 	caps.max_vcpus = 4096;
 	make_bad(ARM "vcpus: 636\n", "636 vCPUs are more than the 635", "");
+}
+
+static void redistributors_that_are_always_there_have_room(void **state)
+{
+	(void)state;
+	caps.gic_redists = 256;
+	make_good(ARM "vcpus: 2\n");
+	assert_int_equal(got.plan->gic.redist, 0x0c000000);
+	assert_int_equal(got.plan->gic.redist_room, 256);
+	assert_int_equal(got.plan->gic.redist_more, 0);
+	assert_non_null(plan_region_at(got.plan, SPACE_MEM, 1U << REGION_PLATFORM,
+				       0x0c000000 + 256 * HV_GIC_REDIST_SIZE - 1));
+	caps.gic_redists = 100;
+	make_good(ARM "vcpus: 2\n");
+	assert_int_equal(got.plan->gic.redist, 0x080a0000);
+	assert_int_equal(got.plan->gic.redist_room, 0);
 }
 
 /* ---- Slots ----------------------------------------------------------------------------------- */
@@ -627,6 +643,7 @@ int main(void)
 		TEST(a_bus_that_is_not_there_is_said_once),
 		TEST(a_frame_is_there_where_no_its_takes_messages),
 		TEST(more_vcpus_than_redistributors_in_one_place_get_another),
+		TEST(redistributors_that_are_always_there_have_room),
 		TEST(free_slots_go_around_fixed_ones),
 		TEST(slots_that_are_taken_or_do_not_exist_are_refused),
 		TEST(slots_fill_up_by_functions),

@@ -512,7 +512,7 @@ static void thousands_of_windows_have_their_rows(void **state)
 	for (int i = 0; i < 2000; i++)
 		fputs("  - window\n", f);
 	fclose(f);
-	draw_with(text, &(struct hv_caps){ HV_CAP_PIO, 1, 48 });
+	draw_with(text, &(struct hv_caps){ .caps = HV_CAP_PIO, .max_vcpus = 1, .phys_bits = 48 });
 	free(text);
 	check_well_formed(scene.svg);
 	assert_non_null(find_label("window#2000 registers"));

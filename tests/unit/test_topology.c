@@ -57,7 +57,7 @@ static int teardown(void **state)
 
 static void make(const char *yaml)
 {
-	static const struct hv_caps caps = { ~0U, 512, 48 };
+	static const struct hv_caps caps = { .caps = ~0U, .max_vcpus = 512, .phys_bits = 48 };
 	size_t len;
 	FILE *out;
 
