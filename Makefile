@@ -1,7 +1,8 @@
 # vibevmm: `make help` lists the targets.
 #
 # Variables: VARIANT=release|debug|san   CC=gcc|clang   WERROR=1   PREFIX=/usr/local   DESTDIR=
-#            ARCH=x86_64|arm64, to build for: the host's, or by a cross compiler (see there)
+#            ARCH=x86_64|arm64, OS=linux|macos, to build for: the host's, or by a cross compiler
+#            (see there)
 #            HVF=double, with ARCH=arm64: the backend for macOS upon a double of its API (tests/hvf)
 
 SHELL    := /bin/bash
@@ -15,16 +16,21 @@ HOST_OS   := $(shell uname -s)
 HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
 # From the command line alone: kernel developers have a variable of this name.
 ARCH      := $(HOST_ARCH)
+OS        := $(patsubst Darwin,macos,$(patsubst Linux,linux,$(HOST_OS)))
+ifeq ($(filter linux macos,$(OS)),)
+$(error OS is linux or macos, not '$(OS)')
+endif
+ifeq ($(filter x86_64 arm64,$(ARCH)),)
+$(error ARCH is x86_64 or arm64, not '$(ARCH)')
+endif
 
 # ---- Cross-building: `make deps ARCH=arm64`, then `make ARCH=arm64` -------------------------
 # The compiler is Debian's cross one (or clang); the libraries are Debian packages of that
 # architecture, unpacked in build/ARCH/sysroot by tests/lab/sysroot, not installed. QEMU's user
 # emulation, RUN, runs what was built.
+ifeq ($(OS)-$(HOST_OS),linux-Linux)
 ifneq ($(ARCH),$(HOST_ARCH))
 TRIPLE   := $(patsubst arm64,aarch64,$(ARCH))-linux-gnu
-ifeq ($(filter x86_64 arm64,$(ARCH)),)
-$(error ARCH is x86_64 or arm64, not '$(ARCH)')
-endif
 CROSS    := $(TRIPLE)-
 SYSROOT  := build/$(ARCH)/sysroot
 AR       := $(CROSS)ar
@@ -32,6 +38,7 @@ RUN      := qemu-$(patsubst arm64,aarch64,$(ARCH)) -L /usr/$(TRIPLE) \
             -E LD_LIBRARY_PATH=$(CURDIR)/$(SYSROOT)/usr/lib/$(TRIPLE)
 PKG_CONFIG := PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(TRIPLE)/pkgconfig \
               PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) pkg-config
+endif
 endif
 PKG_CONFIG ?= pkg-config
 CC       := $(if $(filter default,$(origin CC)),$(CROSS)gcc,$(CC))
@@ -43,6 +50,28 @@ LD_FLAGS := $(if $(findstring clang,$(CC_NAME)),--target=$(TRIPLE)) \
             -L$(SYSROOT)/usr/lib/$(TRIPLE) -Wl,-rpath-link=$(SYSROOT)/usr/lib/$(TRIPLE)
 endif
 
+# ---- For macOS: `make deps OS=macos ARCH=arm64`, then `make OS=macos ARCH=arm64` --------------
+# On Linux the compiler is zig's, which has the headers of macOS's libraries; the others' come from
+# Debian's packages, and the linker gets stubs of them: see tests/macos/sdk. That tells whether the
+# program compiles and links, and no more: nothing here runs it.
+ifeq ($(OS),macos)
+CC_FLAGS := -Iinclude/macos
+LD_FLAGS := -framework Hypervisor
+ifneq ($(HOST_OS),Darwin)
+CROSS    := macos-$(ARCH)-
+SYSROOT  := build/macos/$(ARCH)
+CC       := build/macos/zig/zig cc
+AR       := build/macos/zig/zig ar
+CC_NAME  := $(CROSS)zig
+TARGET   := -target $(patsubst arm64,aarch64,$(ARCH))-macos.13.0-none -Wno-overriding-t-option \
+            -UNDEBUG
+CC_FLAGS += $(TARGET) -isystem $(SYSROOT)/include -isystem $(SYSROOT)/include/json-c
+LD_FLAGS += $(TARGET) -L$(SYSROOT)/lib -Ftests/macos
+export ZIG_GLOBAL_CACHE_DIR := $(CURDIR)/build/macos/cache
+export ZIG_LOCAL_CACHE_DIR  := $(CURDIR)/build/macos/cache
+endif
+endif
+
 ifneq ($(HVF:double=)$(if $(HVF),$(ARCH:arm64=)),)
 $(error HVF is double, with ARCH=arm64)
 endif
@@ -51,7 +80,10 @@ BUILD := build/$(if $(filter $(CROSS)%,$(CC_NAME)),,$(CROSS))$(CC_NAME)-$(VARIAN
 Q     := $(if $(filter 1,$(V)),,@)
 
 # ---- Flags ----------------------------------------------------------------------------------
-PKGS      := libcyaml yaml-0.1 inih libmd zlib liblzma libzstd liblz4 liburing json-c
+PKGS      := libcyaml yaml-0.1 inih libmd zlib liblzma libzstd liblz4 json-c
+ifeq ($(OS),linux)
+PKGS      += liburing
+endif
 WARNINGS  := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes \
              $(if $(WERROR),-Werror)
 CFLAGS.release := -Os -g -fno-asynchronous-unwind-tables
@@ -67,33 +99,46 @@ ifeq ($(filter release debug san fuzz,$(VARIANT)),)
 $(error VARIANT is release, debug or san, not '$(VARIANT)')
 endif
 # pkg-config is asked when first needed, and once: `deps` may have to install it.
+ifneq ($(OS)-$(HOST_OS),macos-Linux)
 PKG_CFLAGS   = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)))$(PKG_CFLAGS)
+endif
 ALL_CPPFLAGS = -D_GNU_SOURCE -DVIBEVMM_VERSION='"$(VERSION)"' $(HVF:%=-DHVF_DOUBLE) -Iinclude \
                $(CC_FLAGS) $(PKG_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS   = -std=gnu11 -pthread -ffunction-sections -fdata-sections -fvisibility=hidden \
                $(WARNINGS) $(CFLAGS.$(VARIANT)) $(CFLAGS)
 # These small libraries are linked in where their archives exist: each shared one would cost
 # 50-100 us of every start.
+ifeq ($(OS),linux)
 LIBDIR_C     = $(shell $(PKG_CONFIG) --variable=libdir libcyaml)
 LIBS         = $(if $(wildcard $(LIBDIR_C)/libcyaml.a),$(patsubst -l%,-l:lib%.a,$(shell $(PKG_CONFIG) \
                --static --libs-only-l $(PKGS))),$(shell $(PKG_CONFIG) --libs $(PKGS))) \
                $(if $(wildcard $(LIBDIR_C)/libfdt.a),-l:libfdt.a,-lfdt)
-GC.Linux    := -Wl,--gc-sections -Wl,-z,relro,-z,now
-ALL_LDFLAGS  = -pthread $(LD_FLAGS) $(GC.$(HOST_OS)) $(LDFLAGS.$(VARIANT)) $(LDFLAGS)
+else ifeq ($(HOST_OS),Linux)
+LIBS         = $(patsubst lib%.tbd,-l%,$(notdir $(wildcard $(SYSROOT)/lib/*.tbd)))
+else
+LIBS         = $(shell $(PKG_CONFIG) --libs $(PKGS)) -lfdt
+endif
+GC.linux    := -Wl,--gc-sections -Wl,-z,relro,-z,now
+GC.macos    := -Wl,-dead_strip
+ALL_LDFLAGS  = -pthread $(LD_FLAGS) $(GC.$(OS)) $(LDFLAGS.$(VARIANT)) $(LDFLAGS)
 
 # ---- Sources: a split by host or arch is a split by file -----------------------------------
 # The backend for macOS is compiled everywhere; its framework is missed only where it is linked in.
-SRCS := $(filter-out src/hv/kvm% %_linux.c,$(wildcard src/*/*.c))
-ifeq ($(HOST_OS),Linux)
-SRCS += $(wildcard src/*/*_linux.c) $(if $(HVF),tests/hvf/double_vm.c tests/hvf/double_vcpu.c,\
-	src/hv/kvm.c src/hv/kvm_vcpu.c src/hv/kvm_ring.c src/hv/kvm_routes.c \
+SRCS := $(filter-out src/hv/kvm% %_linux.c %_macos.c,$(wildcard src/*/*.c)) \
+	$(wildcard src/*/*_$(OS).c)
+ifeq ($(OS),linux)
+SRCS += $(if $(HVF),tests/hvf/double_vm.c tests/hvf/double_vcpu.c,\
+	$(filter-out src/hv/kvm_x86_64% src/hv/kvm_arm64%,$(wildcard src/hv/kvm*.c)) \
 	$(wildcard src/hv/kvm_$(ARCH)*.c))
+else
+# The lab is made of a Linux host's kernel and files.
+SRCS := $(filter-out src/suite/lab%,$(SRCS))
 endif
 OBJS     := $(SRCS:%.c=$(BUILD)/%.o)
 MAIN_OBJ := $(BUILD)/src/cli/main.o
 LIB      := $(BUILD)/libvibevmm.a
 PROG     := $(BUILD)/vibevmm
-BIN      := bin/vibevmm$(if $(CROSS),-$(ARCH))$(HVF:%=-hvf)
+BIN      := bin/vibevmm$(if $(CROSS),$(if $(filter macos,$(OS)),-macos)-$(ARCH))$(HVF:%=-hvf)
 
 .PHONY: all help FORCE
 all: $(PROG) $(BIN) guests
@@ -105,6 +150,7 @@ help:
 	@echo 'make check    install what is missing, build, run all tests'
 	@echo 'make          build bin/vibevmm and the guests'
 	@echo 'make ARCH=arm64  cross-build bin/vibevmm-arm64; `make deps ARCH=arm64` gets what it takes'
+	@echo 'make OS=macos ARCH=arm64  whether it compiles and links for macOS: bin/vibevmm-macos-arm64'
 	@echo 'make lab      what needs a full KVM, on one inside QEMU; ONLY names some cases'
 	@echo 'make hvf      the backend for macOS on arm64, upon a double of its API in the lab'
 	@echo 'make bench    speed and size beside a bare KVM program and QEMU'
@@ -116,6 +162,9 @@ help:
 	@echo 'make install  into $$(DESTDIR)$$(PREFIX)'
 	@echo 'make clean'
 
+# What a program must be signed for to use the hypervisor, on a Mac.
+ENTITLEMENTS := src/hv/hvf.entitlements
+
 # What everything is built with and from: a change of flags or of the list of files builds anew.
 $(BUILD)/:
 	@mkdir -p $@
@@ -123,7 +172,7 @@ $(BUILD)/flags: FORCE | $(BUILD)/ $(SYSROOT:%=%/.packages)
 	$(file >$@.new,$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS) $(OBJS))
 	@cmp -s $@.new $@ || mv $@.new $@
 $(SYSROOT:%=%/.packages):
-	@echo 'no libraries for $(ARCH) in $(SYSROOT): make deps ARCH=$(ARCH)' >&2; exit 1
+	@echo 'no libraries for $(ARCH) in $(SYSROOT): make deps OS=$(OS) ARCH=$(ARCH)' >&2; exit 1
 
 # What runs once is made small; what runs at every exit is made fast.
 ifeq ($(VARIANT),release)
@@ -146,6 +195,7 @@ $(LIB): $(filter-out $(MAIN_OBJ),$(OBJS)) $(BUILD)/flags
 $(PROG): $(MAIN_OBJ) $(LIB)
 	@$(if $(filter 1,$(V)),,echo '  LINK    $@')
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(if $(filter Darwin,$(HOST_OS)),$(Q)codesign --force --sign - --entitlements $(ENTITLEMENTS) $@)
 
 # bin/vibevmm is the program of the last variant built, and bin/vibevmm-ARCH that for a foreign
 # architecture. (A copy: a link would not be rebuilt.)
@@ -191,6 +241,9 @@ DEPS       := gcc libc6-dev make pkg-config binutils libyaml-dev libcyaml-dev li
 DEPS_CROSS.arm64  := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 DEPS_CROSS.x86_64 := gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 DEPS_SYSROOT      := $(filter-out libc6-dev,$(filter lib% zlib1g-dev,$(DEPS))) libcmocka0
+# For macOS on Linux: what tests/macos/sdk takes headers and names of functions from.
+DEPS_MACOS := libyaml-dev libcyaml-dev libinih-dev libmd-dev zlib1g-dev liblzma-dev libzstd-dev \
+              liblz4-dev libfdt-dev libjson-c-dev
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 DEPS_BENCH := qemu-system-x86
 # Tests do without these, and say what they skip.
@@ -205,8 +258,9 @@ DEPS_LAB.arm64  := qemu-system-arm qemu-user
 .PHONY: deps deps-test deps-lint deps-bench deps-fuzz deps-lab lab-assets
 deps:
 	@mkdir -p build
-	$(call need,$(DEPS) $(if $(CROSS),$(DEPS_CROSS.$(ARCH))))
-	$(if $(CROSS),@tests/lab/sysroot $(ARCH) $(DEPS_SYSROOT))
+	$(call need,$(DEPS) $(if $(TRIPLE),$(DEPS_CROSS.$(ARCH))))
+	$(if $(TRIPLE),@tests/lab/sysroot $(ARCH) $(DEPS_SYSROOT))
+	$(if $(filter macos-Linux,$(OS)-$(HOST_OS)),@tests/macos/sdk $(ARCH) $(DEPS_MACOS))
 deps-test: deps
 	-$(call need,$(DEPS_TEST))
 deps-lint: deps
@@ -237,11 +291,13 @@ UNIT := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c) \
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
 	@$(if $(filter 1,$(V)),,echo '  TEST    $<')
-	$(Q)$(CC) $(ALL_CPPFLAGS) -Itests $(filter-out -fvisibility=hidden,$(ALL_CFLAGS)) -MMD -MP \
+	$(Q)$(CC) $(ALL_CPPFLAGS) -Itests $(TEST_CPPFLAGS) $(filter-out -fvisibility=hidden,$(ALL_CFLAGS)) -MMD -MP \
 		$(ALL_LDFLAGS) $(TEST_LDFLAGS) -o $@ $< $(LIB) $(LIBS) -lcmocka
 -include $(UNIT:=.d)
 # This one makes the Nth allocation fail.
 $(BUILD)/tests/unit/test_rows: TEST_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+# This one has the kqueue of another system.
+$(BUILD)/tests/unit/test_event_kqueue: TEST_CPPFLAGS := -Itests/macos
 # And this one has its own clock, owners and full disks.
 $(BUILD)/tests/unit/test_unpack_cache: \
 	TEST_LDFLAGS := -Wl,--wrap=clock_gettime,--wrap=fstat,--wrap=pwrite
@@ -296,7 +352,7 @@ fuzz: deps-fuzz
 	@$(MAKE) --no-print-directory CC=clang VARIANT=fuzz fuzz-build
 	@tests/fuzz/run build/clang-fuzz $(BUILD) $(SECONDS) $(ONLY)
 
-C_FILES = $(wildcard src/*/*.[ch] include/vibevmm/*.h tests/*/*.[ch] tests/*.h)
+C_FILES = $(wildcard src/*/*.[ch] include/*/*.h include/macos/*/*.h tests/*/*.[ch] tests/*.h)
 lint: deps-lint
 	@clang-format --dry-run -Werror $(C_FILES)
 	@tests/lint/includes

@@ -49,6 +49,7 @@ enum hv_cap {
 
 struct hv_caps {
 	unsigned caps; /* of enum hv_cap */
+	bool macos;    /* the host lacks what Linux alone lends to devices; a row's, not probe's */
 	unsigned max_vcpus;
 	unsigned phys_bits; /* guest-physical address width */
 

@@ -76,6 +76,8 @@ struct option {
 	size_t offset, size; /* of the member; use OPTION() */
 	unsigned arches;     /* enum arch bits where the option exists; 0: everywhere */
 	bool required;
+	const char *linux_only;	  /* not NULL: Linux hosts alone have it, of an OPTION_BOOL or _ENUM
+				   * the values but the first; and what to do on others */
 	const char *def;	  /* as a user would write it; NULL: none (the member is 0) */
 	uint64_t min, max, align; /* for numbers, after units; max 0: no limit but the member's;
 				   * align 0: none. For strings: length in bytes */

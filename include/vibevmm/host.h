@@ -119,9 +119,9 @@ int terminal_raw(int fd);
 /* Async-signal-safe; does nothing if no terminal is raw. */
 void terminal_restore(void);
 
-/* An eventfd(2) that is written to whenever the size of the terminal that controls this process
- * changes. It is for everybody, and nobody's to read or close: watch it for EPOLLIN | EPOLLET. -1:
- * none can be had, or SIGWINCH is the program's own. Any thread. */
+/* A descriptor that becomes readable anew whenever the size of the terminal that controls this
+ * process changes. It is for everybody, and nobody's to read or close: watch it for EVENT_IN |
+ * EVENT_EDGE (event.h). -1: none can be had, or SIGWINCH is the program's own. Any thread. */
 int terminal_size_event(void);
 
 #endif

@@ -44,6 +44,10 @@ size_t memory_slots(const struct memory *memory, const struct memory_slot **slot
  * write, `writable` refuses MEMORY_READONLY slots. */
 void *memory_ptr(const struct memory *memory, uint64_t gpa, uint64_t len, bool writable);
 
+/* Gives whole pages of a slot back to the host; what they held is lost, and is zeros or whatever it
+ * was when the guest looks again. 0 or -errno. */
+int memory_discard(const struct memory_slot *slot, void *start, size_t len);
+
 /* Copy in or out, across adjacent slots; -EFAULT and nothing copied if any byte is outside.
  * memory_load also writes read-only slots, as whoever fills a ROM must. */
 int memory_read(const struct memory *memory, uint64_t gpa, void *buf, uint64_t len);

@@ -135,6 +135,8 @@ struct device_row {
 	 * device is connected. Any thread, without the lock; must not wait. NULL: there is
 	 * none. */
 	void (*power_button)(struct device *dev);
+
+	const char *linux_only; /* as in struct option */
 };
 
 /* Every device's options begin with its id. */

@@ -168,7 +168,7 @@ struct virtio_worker *virtio_worker_new(struct virtio *v);
 typedef void (*virtio_queue_fn)(struct virtio_queue *q);
 int virtio_worker_queue(struct virtio_worker *w, struct virtio_queue *q, virtio_queue_fn fn);
 
-/* fn(arg) when fd has events (EPOLLIN, EPOLLOUT, EPOLLET of epoll_ctl(2)); 0: takes it away. A
+/* fn(arg) when fd has events (EVENT_IN and so on, event.h); 0: takes it away. A
  * second call changes events and fn. */
 typedef void (*virtio_fd_fn)(void *arg, uint32_t events);
 int virtio_worker_watch(struct virtio_worker *w, int fd, uint32_t events, virtio_fd_fn fn,

@@ -10,6 +10,8 @@
 #include <vibevmm/bytes.h>
 #include <vibevmm/memory.h>
 
+#include "memory_private.h"
+
 /* Huge pages on the hosts at hand; a guest address and its host address agree modulo this. */
 #define HUGE_PAGE 0x200000ULL
 
@@ -39,25 +41,6 @@ void memory_free(struct memory *memory)
 	free(memory->mappings);
 	free(memory->slots);
 	free(memory);
-}
-
-/* A file of that size in place of the pages at start. It can't shrink, so that whoever else has it
- * can't make us touch pages that are gone. Its descriptor, or -errno. */
-static int share(uint8_t *start, uint64_t size)
-{
-	int ret = 0, fd = memfd_create("guest memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, (off_t)size) ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ||
-	    mmap(start, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
-		ret = -errno;
-	if (ret) {
-		close(fd);
-		return ret;
-	}
-	return fd;
 }
 
 int memory_add(struct memory *memory, uint64_t gpa, uint64_t size, unsigned flags, struct err *err)
@@ -91,7 +74,7 @@ int memory_add(struct memory *memory, uint64_t gpa, uint64_t size, unsigned flag
 	mappings[i] = (struct mapping){ start, total };
 	start += (HUGE_PAGE - (uintptr_t)start % HUGE_PAGE) % HUGE_PAGE + offset;
 	if (flags & MEMORY_SHARED) {
-		fd = share(start, size);
+		fd = memory_share(start, size);
 		if (fd < 0) {
 			munmap(mappings[i].start, total);
 			return err_errno(err, -fd, STATUS_UNAVAILABLE,
@@ -99,8 +82,10 @@ int memory_add(struct memory *memory, uint64_t gpa, uint64_t size, unsigned flag
 					 (unsigned long long)(size >> 10));
 		}
 	}
+#ifdef MADV_HUGEPAGE
 	if (size >= HUGE_PAGE)
 		madvise(start, size, MADV_HUGEPAGE);
+#endif
 #ifdef MADV_DONTDUMP
 	madvise(start, size, MADV_DONTDUMP);
 #endif

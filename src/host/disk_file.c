@@ -2,9 +2,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,19 +38,15 @@ int disk_in_use(const struct disk_config *config, struct err *err)
 		       written ? ", or `ephemeral: true` or `read_only: true` in both" : "");
 }
 
-/* Open file description locks belong to the descriptor: they end with the process, however that
- * ends, and tell two disks of one process apart. */
 static int lock(const struct disk_config *config, int fd, struct err *err)
 {
-	struct flock lock = { .l_type = is_written(config) ? F_WRLCK : F_RDLCK,
-			      .l_whence = SEEK_SET };
+	int ret = disk_host_lock(fd, is_written(config));
 
-	if (!fcntl(fd, F_OFD_SETLK, &lock))
-		return 0;
-	if (errno == EAGAIN || errno == EACCES)
+	if (ret == -EAGAIN || ret == -EACCES)
 		return disk_in_use(config, err);
-	log_warn("disk '%s' can't be locked, so nothing keeps another VM from it: %s", config->path,
-		 strerror(errno));
+	if (ret)
+		log_warn("disk '%s' can't be locked, so nothing keeps another VM from it: %s",
+			 config->path, strerror(-ret));
 	return 0;
 }
 
@@ -60,6 +54,7 @@ static int measure(const struct disk_config *config, struct disk_file *file, str
 {
 	unsigned block = 0;
 	struct stat st;
+	int ret;
 
 	if (fstat(file->fd, &st))
 		return err_errno(err, errno, STATUS_OSERR, "can't examine disk '%s'", config->path);
@@ -72,8 +67,9 @@ static int measure(const struct disk_config *config, struct disk_file *file, str
 		return err_set(err, EINVAL, STATUS_CONFIG,
 			       "disk '%s' is neither a file nor a block device", config->path);
 	file->device = true;
-	if (ioctl(file->fd, BLKGETSIZE64, &file->disk.size) || ioctl(file->fd, BLKPBSZGET, &block))
-		return err_errno(err, errno, STATUS_OSERR, "can't tell the size of disk '%s'",
+	ret = disk_host_size(file->fd, &file->disk.size, &block);
+	if (ret)
+		return err_errno(err, -ret, STATUS_OSERR, "can't tell the size of disk '%s'",
 				 config->path);
 	file->disk.block = bytes_is_power_of_2(block) ? block : 4096;
 	return 0;
@@ -113,14 +109,13 @@ static bool can_discard(const struct disk_file *file)
 	if (file->disk.read_only)
 		return false;
 	return file->overlay || file->device ||
-	       !fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			  (off_t)((file->disk.size | 0xfff) + 1), 4096);
+	       !disk_host_punch(file->fd, (file->disk.size | 0xfff) + 1, 4096);
 }
 
 static int open_image(const struct disk_config *config, struct disk_file *file, struct err *err)
 {
 	bool written = is_written(config);
-	int flags = (written ? O_RDWR : O_RDONLY) | (file->direct ? O_DIRECT : 0), ret;
+	int flags = (written ? O_RDWR : O_RDONLY) | (file->direct ? disk_host_direct() : 0), ret;
 
 	/* A pipe, where the file was when the config was checked, would wait for its other end. */
 	file->fd = open(config->path, flags | O_NONBLOCK | O_CLOEXEC);
@@ -134,7 +129,8 @@ static int open_image(const struct disk_config *config, struct disk_file *file, 
 		return err_errno(err, errno, STATUS_NOINPUT, "can't open disk '%s' to %s it",
 				 config->path, written ? "write" : "read");
 	ret = measure(config, file, err);
-	if (!ret && fcntl(file->fd, F_SETFL, flags))
+	if (!ret &&
+	    (fcntl(file->fd, F_SETFL, flags) || (file->direct && disk_host_uncached(file->fd))))
 		ret = err_errno(err, errno, STATUS_OSERR, "can't set up disk '%s'", config->path);
 	if (!ret)
 		ret = lock(config, file->fd, err);

@@ -1,43 +1,23 @@
 /* disk_io.c: reading and writing disks that are files.
  *
  * A request that comes alone is one system call on the lane's thread: nothing is faster. Where many
- * come at once, those that may wait for the disk go to an io_uring together, so that the disk sees
- * them all; where the kernel has none for us, they are served one after the other. Writes to the
- * host's page cache don't wait for the disk, and io_uring would give them to threads of its own.
+ * come at once, those that may wait for the disk go to the kernel together, so that the disk sees
+ * them all (disk_ring_linux.c); where it takes none from us, they are served one after the other.
  */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/fs.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <liburing.h>
-
 #include <vibevmm/bytes.h>
-#include <vibevmm/log.h>
 
 #include "disk_private.h"
 
-#define RING_ENTRIES 64
-#define BOUNCE	     65536U
-#define PIECE	     (16U << 20) /* at once, so that disk_cancel needn't wait for long */
-
-struct disk_file_lane {
-	struct disk_lane lane; /* must come first */
-	struct io_uring ring;
-	enum { RING_UNTRIED, RING_READY, RING_NONE } state;
-	void *bounce; /* made at first need */
-};
-
-static struct disk_file *file_of(struct disk_file_lane *l)
-{
-	return (struct disk_file *)l->lane.disk;
-}
+#define BOUNCE 65536U
+#define PIECE  (16U << 20) /* at once, so that disk_cancel needn't wait for long */
 
 /* ---- One after the other --------------------------------------------------------------------- */
 
@@ -93,7 +73,7 @@ static int transfer_all(const struct disk_file *file, int fd, struct disk_reques
 	return transfer(file, fd, r->op == DISK_WRITE, &r->iov, &r->n_iov, r->offset, r->len);
 }
 
-static bool aligned(const struct disk_file *file, const struct disk_request *r)
+bool disk_io_aligned(const struct disk_file *file, const struct disk_request *r)
 {
 	uintptr_t bits = 0;
 
@@ -135,7 +115,7 @@ static int transfer_bounced(struct disk_file_lane *l, struct disk_request *r, bo
 
 		if (write)
 			copy(&r->iov, &r->n_iov, l->bounce, len, false);
-		ret = transfer(file_of(l), file_of(l)->fd, write, &iov, &n, offset, len);
+		ret = transfer(disk_file_of(l), disk_file_of(l)->fd, write, &iov, &n, offset, len);
 		if (ret)
 			return ret;
 		if (!write)
@@ -166,23 +146,23 @@ static int read_overlaid(const struct disk_file *file, struct disk_request *r)
 }
 
 /* Linux tells of a failed write-back once; what a later flush says of it is worth nothing. */
-static int flushed(struct disk_file *file, int result)
+int disk_io_flushed(struct disk_file *file, int result)
 {
 	if (result < 0)
 		atomic_store(&file->broken, true);
 	return atomic_load(&file->broken) ? (result < 0 ? result : -EIO) : 0;
 }
 
-static int flush(struct disk_file *file)
+int disk_io_flush(struct disk_file *file)
 {
 	if (file->disk.unsafe || file->disk.read_only)
 		return 0;
-	return flushed(file, fdatasync(file->fd) ? -errno : 0);
+	return disk_io_flushed(file, disk_host_flush(file->fd));
 }
 
 static int write_data(struct disk_file_lane *l, struct disk_request *r)
 {
-	struct disk_file *file = file_of(l);
+	struct disk_file *file = disk_file_of(l);
 	uint64_t offset = r->offset, len = r->len;
 	int ret;
 
@@ -192,11 +172,11 @@ static int write_data(struct disk_file_lane *l, struct disk_request *r)
 			disk_overlay_mark(file->overlay, offset, len);
 		return ret;
 	}
-	if (file->direct && !aligned(file, r))
+	if (file->direct && !disk_io_aligned(file, r))
 		ret = transfer_bounced(l, r, true);
 	else
 		ret = transfer_all(file, file->fd, r);
-	return !ret && r->durable ? flush(file) : ret;
+	return !ret && r->durable ? disk_io_flush(file) : ret;
 }
 
 static int write_zeros(const struct disk_file *file, int fd, uint64_t offset, uint64_t len)
@@ -218,42 +198,41 @@ static int write_zeros(const struct disk_file *file, int fd, uint64_t offset, ui
 	return 0;
 }
 
-static bool unsupported(void)
+static bool unsupported(int ret)
 {
-	return errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL || errno == ENOTTY;
+	return ret == -EOPNOTSUPP || ret == -ENOTSUP || ret == -ENOSYS || ret == -EINVAL ||
+	       ret == -ENOTTY;
 }
 
 static int zero(struct disk_file *file, const struct disk_request *r)
 {
 	int fd = file->overlay ? disk_overlay_fd(file->overlay) : file->fd;
-	int mode = r->unmap || file->overlay ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
-	int ret = 0;
+	int ret = r->unmap || file->overlay ? disk_host_punch(fd, r->offset, r->len)
+					    : disk_host_zero(fd, r->offset, r->len);
 
-	if (fallocate(fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)r->offset, (off_t)r->len))
-		ret = unsupported() ? write_zeros(file, fd, r->offset, r->len) : -errno;
+	if (unsupported(ret))
+		ret = write_zeros(file, fd, r->offset, r->len);
 	if (!ret && file->overlay)
 		disk_overlay_mark(file->overlay, r->offset, r->len);
-	return !ret && r->durable ? flush(file) : ret;
+	return !ret && r->durable ? disk_io_flush(file) : ret;
 }
 
 /* An advice: who can't follow it has done so. */
 static int discard(const struct disk_file *file, const struct disk_request *r)
 {
-	uint64_t range[2] = { r->offset, r->len };
-	int fd = file->overlay ? disk_overlay_fd(file->overlay) : file->fd;
 	int ret;
 
 	if (file->device && !file->overlay)
-		ret = ioctl(fd, BLKDISCARD, range);
+		ret = disk_host_discard(file->fd, r->offset, r->len);
 	else
-		ret = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)r->offset,
-				(off_t)r->len);
-	return ret && !unsupported() ? -errno : 0;
+		ret = disk_host_punch(file->overlay ? disk_overlay_fd(file->overlay) : file->fd,
+				      r->offset, r->len);
+	return unsupported(ret) ? 0 : ret;
 }
 
-static int serve(struct disk_file_lane *l, struct disk_request *r)
+int disk_io_serve(struct disk_file_lane *l, struct disk_request *r)
 {
-	struct disk_file *file = file_of(l);
+	struct disk_file *file = disk_file_of(l);
 
 	if (file->disk.canceled)
 		return -ECANCELED;
@@ -263,13 +242,13 @@ static int serve(struct disk_file_lane *l, struct disk_request *r)
 	case DISK_READ:
 		if (file->overlay)
 			return read_overlaid(file, r);
-		if (file->direct && !aligned(file, r))
+		if (file->direct && !disk_io_aligned(file, r))
 			return transfer_bounced(l, r, false);
 		return transfer_all(file, file->fd, r);
 	case DISK_WRITE:
 		return write_data(l, r);
 	case DISK_FLUSH:
-		return flush(file);
+		return disk_io_flush(file);
 	case DISK_DISCARD:
 		return discard(file, r);
 	case DISK_ZERO:
@@ -278,137 +257,16 @@ static int serve(struct disk_file_lane *l, struct disk_request *r)
 	return -EINVAL;
 }
 
-/* ---- Many at once ---------------------------------------------------------------------------- */
-
-static bool ring_ready(struct disk_file_lane *l)
-{
-	if (l->state == RING_UNTRIED) {
-		/* COOP: no interrupt of this thread for what it will fetch itself. Linux 5.19. */
-		int ret = io_uring_queue_init(RING_ENTRIES, &l->ring, IORING_SETUP_COOP_TASKRUN);
-
-		if (ret == -EINVAL)
-			ret = io_uring_queue_init(RING_ENTRIES, &l->ring, 0);
-		if (ret)
-			log_info("disks do without io_uring here: %s", strerror(-ret));
-		l->state = ret ? RING_NONE : RING_READY;
-	}
-	return l->state == RING_READY;
-}
-
-/* The file that has all that a read wants; -1: two have. */
-static int source(const struct disk_file *file, const struct disk_request *r)
-{
-	bool written;
-
-	if (!file->overlay)
-		return file->fd;
-	if (disk_overlay_run(file->overlay, r->offset, r->len, &written) < r->len)
-		return -1;
-	return written ? disk_overlay_fd(file->overlay) : file->fd;
-}
-
-/* Into the ring, if that is the place for it. */
-static bool start(struct disk_file_lane *l, struct disk_request *r)
-{
-	struct disk_file *file = file_of(l);
-	struct io_uring_sqe *sqe;
-	int fd = -1;
-
-	if (r->op == DISK_FLUSH && !file->disk.unsafe && !file->disk.read_only)
-		fd = file->fd;
-	else if (r->op == DISK_READ)
-		fd = source(file, r);
-	else if (r->op == DISK_WRITE && file->direct && !file->disk.read_only && !r->durable)
-		fd = file->fd;
-	if (fd < 0 || r->n_iov > IOV_MAX ||
-	    (r->op != DISK_FLUSH && file->direct && !aligned(file, r)))
-		return false;
-	sqe = io_uring_get_sqe(&l->ring);
-	if (!sqe)
-		return false;
-	if (r->op == DISK_FLUSH)
-		io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
-	else if (r->op == DISK_READ)
-		io_uring_prep_readv(sqe, fd, r->iov, r->n_iov, r->offset);
-	else
-		io_uring_prep_writev(sqe, fd, r->iov, r->n_iov, r->offset);
-	io_uring_sqe_set_data(sqe, r);
-	l->lane.running++;
-	return true;
-}
-
-/* What came of it; the rest of what was done in part, or not at all, is done here. */
-static int finished(struct disk_file_lane *l, struct disk_request *r, int result)
-{
-	struct disk_file *file = file_of(l);
-
-	if (r->op == DISK_FLUSH)
-		return result == -EAGAIN || result == -EINTR ? flush(file) : flushed(file, result);
-	if (result == -EAGAIN || result == -EINTR)
-		result = 0;
-	else if (result <= 0)
-		return result ? result : -EIO;
-	if ((uint64_t)result == r->len)
-		return 0;
-	disk_iov_skip(&r->iov, &r->n_iov, (size_t)result);
-	r->offset += (uint64_t)result;
-	r->len -= (uint64_t)result;
-	return serve(l, r);
-}
-
-static void submit(struct disk_file_lane *l, unsigned wait)
-{
-	int ret;
-
-	while ((ret = io_uring_submit_and_wait(&l->ring, wait)) < 0) {
-		/* Others would be our fault. The kernel's shortages pass. */
-		assert(ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || ret == -ENOMEM);
-		if (ret == -EBUSY)
-			return; /* first take what is done */
-		sched_yield();
-	}
-}
-
-static void reap(struct disk_file_lane *l)
-{
-	struct io_uring_cqe *cqe;
-
-	while (!io_uring_peek_cqe(&l->ring, &cqe)) {
-		struct disk_request *r = io_uring_cqe_get_data(cqe);
-		int result = cqe->res;
-
-		io_uring_cqe_seen(&l->ring, cqe);
-		l->lane.running--;
-		disk_lane_finish(&l->lane, r, finished(l, r, result));
-	}
-}
-
 static void run(struct disk_lane *lane)
 {
 	struct disk_file_lane *l = (struct disk_file_lane *)lane;
-	struct disk_request *r, *here = NULL, **here_end = &here;
 	bool many = lane->running || (lane->added && lane->added->next);
+	struct disk_request *r;
 
-	if (!many || !ring_ready(l)) {
-		while ((r = disk_lane_take(lane)))
-			disk_lane_finish(lane, r, serve(l, r));
+	if (many && disk_ring_run(l))
 		return;
-	}
-	while ((r = disk_lane_take(lane))) {
-		if (start(l, r))
-			continue;
-		r->next = NULL;
-		*here_end = r;
-		here_end = &r->next;
-	}
-	if (io_uring_sq_ready(&l->ring))
-		submit(l, here ? 0 : 1);
-	while ((r = here)) {
-		here = r->next;
-		disk_lane_finish(lane, r, serve(l, r));
-	}
-	for (reap(l); !lane->done && lane->running; reap(l))
-		submit(l, 1);
+	while ((r = disk_lane_take(lane)))
+		disk_lane_finish(lane, r, disk_io_serve(l, r));
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -427,8 +285,7 @@ int disk_io_open(struct disk_file *file, unsigned lanes)
 void disk_io_close(struct disk_file *file)
 {
 	for (unsigned i = 0; i < file->n_lanes; i++) {
-		if (file->lanes[i].state == RING_READY)
-			io_uring_queue_exit(&file->lanes[i].ring);
+		disk_ring_free(&file->lanes[i]);
 		free(file->lanes[i].bounce);
 	}
 	free(file->lanes);

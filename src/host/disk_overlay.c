@@ -34,9 +34,11 @@ static int temporary_file(void)
 
 		if (!folders[i] || !*folders[i])
 			continue;
+#ifdef O_TMPFILE
 		fd = open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 		if (fd >= 0)
 			return fd;
+#endif
 		/* Not every file system has files without a name. */
 		if ((size_t)snprintf(name, sizeof(name), "%s/vibevmm-XXXXXX", folders[i]) >=
 		    sizeof(name))

@@ -57,6 +57,17 @@ struct disk_file {
 	struct disk_file_lane *lanes;
 };
 
+struct disk_file_lane {
+	struct disk_lane lane; /* must come first */
+	struct disk_ring *ring;
+	void *bounce; /* made at first need */
+};
+
+static inline struct disk_file *disk_file_of(struct disk_file_lane *l)
+{
+	return (struct disk_file *)l->lane.disk;
+}
+
 int disk_file_open(const struct disk_config *config, struct disk **disk, struct err *err);
 
 extern const struct disk_ops disk_io_ops;
@@ -64,6 +75,21 @@ extern const struct disk_ops disk_io_ops;
 /* Makes and frees file->lanes. */
 int disk_io_open(struct disk_file *file, unsigned lanes);
 void disk_io_close(struct disk_file *file);
+
+/* Does it now. 0 or -errno. */
+int disk_io_serve(struct disk_file_lane *l, struct disk_request *r);
+int disk_io_flush(struct disk_file *file);
+
+/* What a flush is worth that gave `result`. */
+int disk_io_flushed(struct disk_file *file, int result);
+
+/* Its buffers are as direct I/O wants them. */
+bool disk_io_aligned(const struct disk_file *file, const struct disk_request *r);
+
+/* Does all of a lane that has several, many at once: disk_ring_linux.c. False: they must be done
+ * one after the other here. */
+bool disk_ring_run(struct disk_file_lane *l);
+void disk_ring_free(struct disk_file_lane *l);
 
 /* What was written since it was made, in an unlinked file that is as long as the disk. */
 struct disk_overlay *disk_overlay_new(uint64_t size, struct err *err);
@@ -80,7 +106,28 @@ uint64_t disk_overlay_run(const struct disk_overlay *overlay, uint64_t offset, u
 /* Another program has the image: -EBUSY, with the reason and what to do in err. */
 int disk_in_use(const struct disk_config *config, struct err *err);
 
-/* ---- Network block devices: disk_nbd.c, disk_qemu.c ------------------------------------------ */
+/* ---- What a file can do here: disk_linux.c, disk_macos.c. 0 or -errno -------------------------
+ */
+
+/* Without the host's cache: opened with these flags, and then told so; or -1 with errno. */
+int disk_host_direct(void);
+int disk_host_uncached(int fd);
+
+/* For as long as it is open, by this process or by none: -EAGAIN if another one has it. */
+int disk_host_lock(int fd, bool write);
+
+/* A block device's, and how much of it is written at once at the least. */
+int disk_host_size(int fd, uint64_t *size, unsigned *block);
+
+/* All that was written is on the disk. */
+int disk_host_flush(int fd);
+
+/* As zeros, from then on: in a hole, or in blocks of its own; and, on a block device, of no use. */
+int disk_host_punch(int fd, uint64_t offset, uint64_t len);
+int disk_host_zero(int fd, uint64_t offset, uint64_t len);
+int disk_host_discard(int fd, uint64_t offset, uint64_t len);
+
+/* ---- Network block devices: disk_nbd_linux.c, disk_qemu_linux.c ------------------------------ */
 
 int disk_nbd_open(const struct disk_config *config, struct disk **disk, struct err *err);
 

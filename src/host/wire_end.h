@@ -71,6 +71,18 @@ struct wire {
 	uint64_t lost;
 };
 
+/* ---- wire_pty_linux.c, wire_pty_macos.c ------------------------------------------------------ */
+
+/* What the names of terminals begin with. */
+extern const char wire_pty_names[];
+
+/* Makes the terminal raw from the start, for the guest echoes and edits; sets door, and fd if
+ * somebody is there already. 0 or -errno. */
+int wire_pty_prepare(struct wire *wire);
+
+/* Somebody may have opened it, and have gone again. */
+void wire_pty_knock(struct wire *wire);
+
 extern const struct wire_end wire_file, wire_socket, wire_pty;
 
 /* ---- wire_thread.c: all with the lock held -------------------------------------------------- */

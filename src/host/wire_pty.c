@@ -1,32 +1,17 @@
 /* wire_pty.c: a pseudoterminal, found by a symbolic link.
  *
- * Our end is the master. While nobody has the terminal open, the master always polls as hung up, so
- * it isn't polled then; inotify tells of those who open it.
+ * Our end is the master. Who opens the other one, and when, is wire_pty_linux.c's and
+ * wire_pty_macos.c's.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <vibevmm/log.h>
 
 #include "wire_end.h"
-
-/* Raw from the start: the guest echoes and edits. On Linux the settings are the terminal's, at
- * whichever end they are made, and stay while the master is open. */
-static int make_raw(int master)
-{
-	struct termios mode;
-
-	if (tcgetattr(master, &mode))
-		return -errno;
-	cfmakeraw(&mode);
-	return tcsetattr(master, TCSANOW, &mode) ? -errno : 0;
-}
 
 static int make_terminal(char *name, size_t len)
 {
@@ -37,22 +22,9 @@ static int make_terminal(char *name, size_t len)
 	if (grantpt(master) || unlockpt(master) || ptsname_r(master, name, len) ||
 	    fcntl(master, F_SETFL, O_NONBLOCK) < 0)
 		ret = -errno;
-	if (!ret)
-		ret = make_raw(master);
 	if (ret)
 		close(master);
 	return ret ? ret : master;
-}
-
-static int make_door(const char *name)
-{
-	int door = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), error;
-
-	if (door < 0 || inotify_add_watch(door, name, IN_OPEN) >= 0)
-		return door < 0 ? -errno : door;
-	error = errno;
-	close(door);
-	return -error;
 }
 
 /* Makes the link. One that leads to a terminal that is gone was left by a VM that was killed. */
@@ -69,7 +41,8 @@ static int make_link(const char *name, const char *path)
 	if (len < 0)
 		return -EEXIST;
 	old[len] = 0;
-	if (strncmp(old, "/dev/pts/", 9) != 0 || !access(old, F_OK) || unlink(path))
+	if (strncmp(old, wire_pty_names, strlen(wire_pty_names)) != 0 || !access(old, F_OK) ||
+	    unlink(path))
 		return -EEXIST;
 	return symlink(name, path) ? -errno : 0;
 }
@@ -83,13 +56,12 @@ static int open_pty(struct wire *wire, struct err *err)
 		return err_errno(err, -ret, STATUS_OSERR, "%s: cannot make a terminal",
 				 wire->label);
 	wire->pty.master = ret;
-	ret = make_door(wire->pty.name);
-	if (ret < 0) {
+	ret = wire_pty_prepare(wire);
+	if (ret) {
 		close(wire->pty.master);
-		return err_errno(err, -ret, STATUS_OSERR, "%s: cannot watch %s", wire->label,
+		return err_errno(err, -ret, STATUS_OSERR, "%s: cannot prepare %s", wire->label,
 				 wire->pty.name);
 	}
-	wire->door = ret;
 	ret = make_link(wire->pty.name, path);
 	if (!ret) {
 		log_info("%s: its terminal is %s, and '%s' leads there", wire->label,
@@ -119,21 +91,9 @@ static void close_pty(struct wire *wire)
 	close(wire->pty.master);
 }
 
-/* Whoever opened it may have gone again. */
-static void look(struct wire *wire)
-{
-	struct pollfd master = { .fd = wire->pty.master };
-	char events[1024];
-
-	while (read(wire->door, events, sizeof(events)) > 0)
-		;
-	if (poll(&master, 1, 0) == 0)
-		wire->fd = wire->pty.master;
-}
-
 const struct wire_end wire_pty = {
 	.open = open_pty,
 	.close = close_pty,
-	.knock = look,
+	.knock = wire_pty_knock,
 	.out_size = 64 << 10,
 };

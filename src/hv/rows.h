@@ -42,6 +42,7 @@
 	.name = "hvf", .arch = ARCH_X86_64, .doc = "macOS Hypervisor.framework on Intel",          \
 	.caps = {                                                                                  \
 		.caps = HV_CAP_PIO | HV_CAP_READONLY_MEM,                                          \
+		.macos = true,                                                                     \
 		.max_vcpus = 1,                                                                    \
 		.phys_bits = 48,                                                                   \
 	}
@@ -54,6 +55,7 @@
 	.caps = {                                                                                  \
 		.caps = HV_CAP_READONLY_MEM | HV_CAP_IRQ_LINE | HV_CAP_MSI | HV_CAP_IRQCHIP_FULL | \
 			HV_CAP_GICV3,                                                              \
+		.macos = true,                                                                     \
 		.max_vcpus = 64,                                                                   \
 		.phys_bits = 40,                                                                   \
 		.page = 0x4000,                                                                    \

@@ -156,6 +156,11 @@ void panic_said(struct machine *machine, const struct device *dev, const uint8_t
 int machine_power_on(struct machine *machine, struct err *err);
 void machine_power_off(struct machine *machine);
 
+/* From listen to deafen, handlers of these signals run where the guest doesn't keep them waiting;
+ * before and after, on the calling thread, which is vCPU 0's (signals_linux.c, signals_macos.c). */
+void machine_signals_listen(const sigset_t *set);
+void machine_signals_deafen(void);
+
 static inline bool machine_stopping(struct machine *machine)
 {
 	/* Against machine_stop: it sets the cause, then looks for vCPUs to kick; a vCPU shows
@@ -170,11 +175,14 @@ void doctor_programs(struct findings *findings);
 void doctor_caps(const struct plan *plan, const struct hv_backend *backend,
 		 const struct hv_caps *caps, struct findings *findings);
 
+/* The hypervisors of this host (doctor_backends.c). */
+void doctor_backends(struct findings *findings);
+
 /* Its RAM beside what the host has. */
 void doctor_memory(const struct plan *plan, struct findings *findings);
 
 /* Bytes of RAM and swap of this host, 0 if unknown; and whether its kernel was told to give out
- * more than that (doctor_linux.c). */
+ * more than that (doctor_linux.c, doctor_macos.c). */
 /* ... as far as a VM that wants so much of it may use. */
 uint64_t host_memory(uint64_t wanted);
 bool host_overcommits(void);

@@ -89,7 +89,8 @@ void machine_press(struct machine *m)
 
 /* ---- Signals ------------------------------------------------------------------------------- */
 
-/* All handlers run on the main thread, which is vCPU 0's: other threads block these signals. */
+/* All handlers run on the main thread, which is vCPU 0's, or where machine_signals_listen has them:
+ * other threads block these signals. */
 static const int stop_signals[] = { SIGINT, SIGTERM, SIGHUP };
 
 static sigset_t handled_signals(void)
@@ -252,9 +253,11 @@ static void finish(struct machine *m)
  * finished, or (then true) the guest wants to start anew, and the loop stands still for that. */
 static bool live(struct machine *m)
 {
+	const sigset_t set = handled_signals();
 	unsigned started = start_threads(m);
 	bool again;
 
+	machine_signals_listen(&set);
 	vcpu_main(&m->vcpus[0]);
 	pthread_mutex_lock(&m->lock);
 	while (m->n_left < m->n_vcpus)
@@ -267,6 +270,7 @@ static bool live(struct machine *m)
 		loop_pause(m->loop);
 	else
 		finish(m);
+	machine_signals_deafen(); /* nobody kicks what is destroyed now */
 	for (unsigned i = 1; i < started; i++)
 		pthread_join(m->vcpus[i].thread, NULL);
 	for (unsigned i = 0; i < m->n_vcpus; i++) {

@@ -163,7 +163,7 @@ static int add_disk(struct things *things, const struct config_choice *choice,
 		check_sectors(p, choice, node, disk->sector, (uint64_t)st.st_size);
 	/* One disk may have several device nodes. */
 	thing.dev = S_ISBLK(st.st_mode) ? 0 : st.st_dev;
-	thing.ino = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_ino;
+	thing.ino = S_ISBLK(st.st_mode) ? (ino_t)st.st_rdev : st.st_ino;
 	return add(things, &thing);
 }
 

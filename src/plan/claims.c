@@ -72,6 +72,37 @@ struct type_count {
 	struct mark first;
 };
 
+/* What Linux alone has, and whether the backend is there. */
+static bool check_host(struct planner *p, const struct config_choice *choice,
+		       const struct device_row *row)
+{
+	const struct plan *plan = p->plan;
+	bool ok = true;
+
+	if (!plan->caps.macos)
+		return true;
+	if (row->linux_only) {
+		diag_error(p->diags, choice->mark,
+			   "%s exists on Linux hosts only; backend '%s' runs on macOS",
+			   row->type.name, plan->backend_name);
+		diag_help(p->diags, "%s", row->linux_only);
+		return false;
+	}
+	for (const struct option *o = row->type.options; o && o->key; o++) {
+		bool all = o->kind != OPTION_BOOL && o->kind != OPTION_ENUM;
+
+		if (!o->linux_only || !plan_option_given(choice, o->key) ||
+		    !(all || plan_option(choice, o->key)))
+			continue;
+		diag_error(p->diags, node_get(choice->node, o->key)->mark,
+			   "this '%s' of %s exists on Linux hosts only; backend '%s' runs on macOS",
+			   o->key, row->type.name, plan->backend_name);
+		diag_help(p->diags, "%s", o->linux_only);
+		ok = false;
+	}
+	return ok;
+}
+
 /* The type may exist here, as often as this. */
 static bool check_device(struct planner *p, const struct config_choice *choice,
 			 const struct device_row *row, struct type_count *count)
@@ -85,6 +116,8 @@ static bool check_device(struct planner *p, const struct config_choice *choice,
 			   hv_arch_name(plan->arch->arch));
 		return false;
 	}
+	if (!check_host(p, choice, row))
+		return false;
 	if (missing) {
 		diag_error(p->diags, choice->mark, "%s needs %s, which backend '%s' lacks",
 			   row->type.name, hv_cap_name((enum hv_cap)(missing & -missing)),

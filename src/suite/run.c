@@ -257,7 +257,7 @@ static int wait_for_some(struct runner *r, struct err *err)
 		r->polls[n] = (struct pollfd){ .fd = r->jobs[i].child.ended, .events = POLLIN };
 		r->polled[n++] = i;
 	}
-	if (poll(r->polls, n, (int)(wait / 1000000) + 1) < 0 && errno != EINTR)
+	if (poll(r->polls, (nfds_t)n, (int)(wait / 1000000) + 1) < 0 && errno != EINTR)
 		return err_errno(err, errno, STATUS_OSERR, "cannot wait for the VMs");
 	if (r->polls[0].revents)
 		take_signal(r);

@@ -81,6 +81,7 @@ const struct device_row device_vfio_pci = {
 	.arches = ARCH_ANY,
 	.claims = claims,
 	.needs = HV_CAP_MSI | HV_CAP_IRQFD,
+	.linux_only = "remove it: no device of a Mac can be passed through",
 	.pins_memory = true,
 	.check = check,
 	.examine = vfio_examine,

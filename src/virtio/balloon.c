@@ -9,12 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <vibevmm/bytes.h>
+#include <vibevmm/event.h>
 #include <vibevmm/log.h>
 #include <vibevmm/virtio.h>
 
@@ -74,10 +72,10 @@ static void discard(struct balloon *balloon, const struct memory_slot *slot, uin
 {
 	uintptr_t mask = balloon->host_page - 1;
 	uintptr_t start = ((uintptr_t)p + mask) & ~mask, end = ((uintptr_t)p + len) & ~mask;
-	int advice = slot->flags & MEMORY_SHARED ? MADV_REMOVE : MADV_DONTNEED;
+	int ret = start < end ? memory_discard(slot, (uint8_t *)start, end - start) : 0;
 
-	if (start < end && madvise((uint8_t *)start, end - start, advice))
-		log_debug("%s: madvise: %s", balloon->v->dev->plan->label, strerror(errno));
+	if (ret)
+		log_debug("%s: madvise: %s", balloon->v->dev->plan->label, strerror(-ret));
 }
 
 /* Pages by their guest-physical address, in one piece. */
@@ -195,10 +193,9 @@ static void give_held(struct balloon *balloon)
 static void on_timer(void *arg, uint32_t events)
 {
 	struct balloon *balloon = arg;
-	uint64_t times;
 
 	(void)events;
-	if (read(balloon->timer, &times, sizeof(times)) == sizeof(times) && balloon->holds) {
+	if (event_due(balloon->timer) && balloon->holds) {
 		balloon->wanted = true;
 		give_held(balloon);
 	}
@@ -207,17 +204,14 @@ static void on_timer(void *arg, uint32_t events)
 static int start_timer(struct balloon *balloon)
 {
 	const struct balloon_config *options = balloon->v->dev->options;
-	struct itimerspec every = { 0 };
 
 	if (!options->statistics)
 		return 0;
-	every.it_interval.tv_sec = (time_t)(options->statistics / 1000000000);
-	every.it_interval.tv_nsec = (long)(options->statistics % 1000000000);
-	every.it_value = every.it_interval;
-	balloon->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (balloon->timer < 0 || timerfd_settime(balloon->timer, 0, &every, NULL))
-		return -errno;
-	return virtio_worker_watch(balloon->worker, balloon->timer, EPOLLIN, on_timer, balloon);
+	balloon->timer = event_timer();
+	if (balloon->timer < 0)
+		return balloon->timer;
+	event_timer_every(balloon->timer, options->statistics);
+	return virtio_worker_watch(balloon->worker, balloon->timer, EVENT_IN, on_timer, balloon);
 }
 
 /* ---- Queues -------------------------------------------------------------------------------- */

@@ -267,9 +267,11 @@ static const struct option options_rows[] = {
 	OPTION(struct blk_config, path, OPTION_PATH, .disk = &image, .sample = "root.img",
 	       .doc = "The disk: an image file, or a block device of the host"),
 	OPTION(struct blk_config, nbd, OPTION_STRING, .min = 1,
+	       .linux_only = "copy the disk to a file, and name that as 'path'",
 	       .doc = "Instead of 'path': an export of an NBD server, such as "
 		      "nbd://host/name or nbd+unix:///name?socket=FILE"),
 	OPTION(struct blk_config, format, OPTION_ENUM, .words = format_words, .def = "raw",
+	       .linux_only = "make it a raw image by `qemu-img convert -O raw`",
 	       .doc = "What the file at 'path' is, never guessed; qcow2 takes qemu-nbd "
 		      "(Debian: qemu-utils) and libnbd (libnbd0)"),
 	OPTION(struct blk_config, read_only, OPTION_BOOL, .def = "false",

@@ -8,11 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <vibevmm/bytes.h>
+#include <vibevmm/event.h>
 #include <vibevmm/log.h>
 
 #include "console.h"
@@ -53,7 +52,7 @@ static void happened(void *arg)
 {
 	const struct virtio_console *console = arg;
 
-	eventfd_write(console->event, 1);
+	event_ring(console->event);
 }
 
 static bool input_came(void *arg)
@@ -65,10 +64,9 @@ static bool input_came(void *arg)
 static void on_event(void *arg, uint32_t events)
 {
 	struct virtio_console *console = arg;
-	eventfd_t value;
 
 	(void)events;
-	eventfd_read(console->event, &value);
+	event_heard(console->event);
 	for (unsigned i = 0; i < console->n_lines; i++)
 		console_line_resume(&console->lines[i]);
 }
@@ -189,11 +187,11 @@ static int start(struct virtio *v)
 	console->talker = talks ? virtio_worker_new(v) : NULL;
 	ret = console->worker && !talks == !console->talker ? add_queues(console) : -ENOMEM;
 	if (!ret)
-		ret = virtio_worker_watch(console->worker, console->event, EPOLLIN, on_event,
+		ret = virtio_worker_watch(console->worker, console->event, EVENT_IN, on_event,
 					  console);
 	if (!ret && virtio_has(v, CONSOLE_F_SIZE) && terminal_size_event() >= 0)
-		ret = virtio_worker_watch(console->worker, terminal_size_event(), EPOLLIN | EPOLLET,
-					  on_resize, console);
+		ret = virtio_worker_watch(console->worker, terminal_size_event(),
+					  EVENT_IN | EVENT_EDGE, on_resize, console);
 	if (!ret) {
 		listen_to_input(console);
 		happened(console); /* what came before */
@@ -252,9 +250,10 @@ static int open_lines(struct virtio_console *console, struct err *err)
 	const struct line_config *more = options->ports.list;
 	int ret;
 
-	console->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	console->event = event_bell();
 	if (console->event < 0)
-		return err_errno(err, errno, STATUS_OSERR, "%s", console->v->dev->plan->label);
+		return err_errno(err, -console->event, STATUS_OSERR, "%s",
+				 console->v->dev->plan->label);
 	console->lines[0] = (struct console_line){ .console = console, .tty = true };
 	for (unsigned i = 1; i < console->n_lines; i++)
 		console->lines[i] = (struct console_line){

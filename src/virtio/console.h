@@ -45,7 +45,7 @@ struct virtio_console {
 	unsigned n_lines;
 	bool input;	    /* the VM's standard input belongs to it ... */
 	bool listening;	    /* ... and is read */
-	int event;	    /* an eventfd: something happened at a host's end */
+	int event;	    /* a bell: something happened at a host's end */
 	_Atomic bool stops; /* the workers are to end soon */
 	bool misdeed;	    /* one was logged already */
 

@@ -181,5 +181,6 @@ const struct device_row device_virtio_fs = {
 	VIRTIO_ROW,
 	.programs = programs,
 	.shares_memory = true,
+	.linux_only = "put the files on a disk, and give it to the guest as a virtio-blk",
 	.create = create,
 };

@@ -451,9 +451,11 @@ static const struct config_type forward_type = {
 static const struct option options[] = {
 	VIRTIO_OPTIONS(struct net_config),
 	OPTION(struct net_config, tap, OPTION_STRING, .text = TEXT_IFNAME,
+	       .linux_only = "VMs there can be joined to one another by `listen` and `connect`",
 	       .doc = "Tap interface of the host, which is made if it isn't there and this user "
 		      "may"),
 	OPTION(struct net_config, user, OPTION_BOOL, .def = "false", .sample = "true",
+	       .linux_only = "VMs there can be joined to one another by `listen` and `connect`",
 	       .doc = "Whether it uses the host's network as a program of this user does, without "
 		      "rights, by passt(1)"),
 	OPTION(struct net_config, forward, OPTION_MAPS, .type = &forward_type,

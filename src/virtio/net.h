@@ -1,6 +1,6 @@
 /* net.h: between the parts of virtio-net: the device (net.c), its control queue (net_control.c),
- * the way of a frame to the driver (net_rx.c), and what moves frames: net_tap.c, net_stream.c, or
- * the kernel (net_vhost_linux.c).
+ * the way of a frame to the driver (net_rx.c), and what moves frames: net_stream.c,
+ * net_tap_linux.c, or the kernel (net_vhost_linux.c).
  *
  * A pair of queues is served by one worker, which alone touches the pair's state.
  */
@@ -105,7 +105,7 @@ struct net_rx {
 	unsigned first, n;
 	size_t room; /* bytes in them */
 	unsigned n_iov;
-	struct iovec iov[NET_RX_IOV + 1]; /* theirs; net_tap.c adds one */
+	struct iovec iov[NET_RX_IOV + 1]; /* theirs; net_tap_linux.c adds one */
 };
 
 struct net_pair {
@@ -113,7 +113,7 @@ struct net_pair {
 	unsigned index;
 	struct virtio_queue *rx, *tx;
 	struct virtio_worker *worker; /* from start to stop */
-	void *mover;		      /* net_tap.c's or net_stream.c's */
+	void *mover;		      /* net_tap_linux.c's or net_stream.c's */
 	struct vhost_pair *vhost;     /* net_vhost_linux.c's */
 	uint64_t dropped;	      /* frames, either way */
 	struct net_rx in;

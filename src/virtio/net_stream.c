@@ -5,12 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <vibevmm/bytes.h>
+#include <vibevmm/event.h>
 #include <vibevmm/log.h>
 #include <vibevmm/unixsock.h>
 
@@ -68,16 +67,13 @@ static struct net_pair *only_pair(const struct stream *s)
 static int watch(struct stream *s)
 {
 	return virtio_worker_watch(only_pair(s)->worker, s->fd,
-				   EPOLLIN | EPOLLET | (s->blocked ? EPOLLOUT : 0U), ready, s);
+				   EVENT_IN | EVENT_EDGE | (s->blocked ? EVENT_OUT : 0), ready, s);
 }
 
 static void set_timer(const struct stream *s, unsigned ms)
 {
-	struct itimerspec spec = { .it_value.tv_nsec = ms * 1000000L,
-				   .it_interval.tv_nsec = ms * 1000000L };
-
 	if (s->timer >= 0)
-		timerfd_settime(s->timer, 0, &spec, NULL);
+		event_timer_every(s->timer, ms * 1000000ULL);
 }
 
 /* A new one, or -1. What was under way is lost, and begins anew. */
@@ -149,11 +145,10 @@ static void on_listener(void *arg, uint32_t events)
 static void on_timer(void *arg, uint32_t events)
 {
 	struct stream *s = arg;
-	uint64_t n;
 	int fd;
 
 	(void)events;
-	if (read(s->timer, &n, sizeof(n)) < 0 || s->fd >= 0)
+	if (!event_due(s->timer) || s->fd >= 0)
 		return;
 	fd = unixsock_connect(s->net->options->connect);
 	if (fd >= 0)
@@ -323,10 +318,12 @@ static bool send_some(struct stream *s)
 {
 	bool tail = s->tail_at < s->tail_end;
 	struct iovec rest = { s->tail + s->tail_at, s->tail_end - s->tail_at };
-	struct msghdr msg = { .msg_iov = tail ? &rest : s->iov + s->at_iov,
-			      .msg_iovlen = tail ? 1 : n_iov_now(s) };
-	ssize_t n = sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	struct msghdr msg = { .msg_iov = tail ? &rest : s->iov + s->at_iov, .msg_iovlen = 1 };
+	ssize_t n;
 
+	if (!tail) /* its type is the host's */
+		msg.msg_iovlen = (__typeof__(msg.msg_iovlen))n_iov_now(s);
+	n = sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n >= 0 && tail)
 		s->tail_at += (size_t)n;
 	else if (n >= 0)
@@ -362,11 +359,11 @@ static void ready(void *arg, uint32_t events)
 {
 	struct stream *s = arg;
 
-	if (events & ~(uint32_t)EPOLLOUT) {
+	if (events & ~EVENT_OUT) {
 		s->more = true;
 		receive(only_pair(s)->rx);
 	}
-	if (s->fd >= 0 && s->blocked && events & ~(uint32_t)EPOLLIN) {
+	if (s->fd >= 0 && s->blocked && events & ~EVENT_IN) {
 		s->blocked = false;
 		watch(s);
 		transmit(only_pair(s)->tx);
@@ -413,9 +410,9 @@ static int start_socket(struct stream *s, struct err *err)
 					: err_set(err, -s->listener, (enum status)why.status,
 						  "%s: %s", label, why.text);
 	}
-	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	s->timer = event_timer();
 	if (s->timer < 0)
-		return err_errno(err, errno, STATUS_OSERR, "%s: timerfd", label);
+		return err_errno(err, -s->timer, STATUS_OSERR, "%s: no timer", label);
 	ret = unixsock_connect(options->connect);
 	if (ret == -ENOENT || ret == -ECONNREFUSED)
 		ret = -EAGAIN;
@@ -470,10 +467,11 @@ static int start(struct net_pair *pair)
 	if (!ret && s->fd >= 0)
 		ret = watch(s);
 	if (!ret && s->listener >= 0)
-		ret = virtio_worker_watch(pair->worker, s->listener, EPOLLIN | EPOLLET, on_listener,
-					  s);
+		ret = virtio_worker_watch(pair->worker, s->listener, EVENT_IN | EVENT_EDGE,
+					  on_listener, s);
 	if (!ret && s->timer >= 0)
-		ret = virtio_worker_watch(pair->worker, s->timer, EPOLLIN | EPOLLET, on_timer, s);
+		ret = virtio_worker_watch(pair->worker, s->timer, EVENT_IN | EVENT_EDGE, on_timer,
+					  s);
 	return ret;
 }
 

@@ -6,10 +6,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <vibevmm/bytes.h>
+#include <vibevmm/event.h>
 #include <vibevmm/log.h>
 
 #include "core.h"
@@ -420,19 +420,20 @@ struct virtio_ring virtio_queue_ring(const struct virtio_queue *q)
 	return q->ring;
 }
 
-static int new_eventfd(const struct virtio_queue *q)
+static int new_bell(const struct virtio_queue *q)
 {
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = event_bell();
 
 	if (fd < 0)
-		log_error("%s: eventfd: %s", q->v->dev->plan->label, strerror(errno));
-	return fd;
+		log_error("%s: no descriptor for a queue: %s", q->v->dev->plan->label,
+			  strerror(-fd));
+	return fd < 0 ? -1 : fd;
 }
 
 int virtio_queue_kick_fd(struct virtio_queue *q)
 {
 	if (q->kick < 0) {
-		q->kick = new_eventfd(q);
+		q->kick = new_bell(q);
 		q->own_kick = q->kick >= 0;
 	}
 	return q->kick;
@@ -445,7 +446,7 @@ int virtio_queue_call_fd(struct virtio_queue *q)
 
 	if (q->call >= 0)
 		return q->call;
-	fd = new_eventfd(q);
+	fd = new_bell(q);
 	if (fd < 0)
 		return -1;
 	ret = transport->call ? transport->call(q, fd, true) : -ENOTSUP;

@@ -7,11 +7,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/random.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <vibevmm/event.h>
 #include <vibevmm/log.h>
 #include <vibevmm/virtio.h>
 
@@ -58,11 +57,8 @@ static void sleep_until_allowed(struct rng *rng)
 {
 	uint64_t some = rng->rate < 10 ? 1 : rng->rate / 10;
 	uint64_t at = rng->paid - SECOND + some * SECOND / rng->rate + 1;
-	struct itimerspec spec = {
-		.it_value = { .tv_sec = (time_t)(at / SECOND), .tv_nsec = (long)(at % SECOND) },
-	};
 
-	timerfd_settime(rng->timer, TFD_TIMER_ABSTIME, &spec, NULL);
+	event_timer_at(rng->timer, at);
 }
 
 /* Fills the request's buffers; how much that was. */
@@ -112,10 +108,9 @@ static void serve(struct virtio_queue *q)
 static void timer_fired(void *arg, uint32_t events)
 {
 	struct rng *rng = arg;
-	uint64_t times;
 
 	(void)events;
-	if (read(rng->timer, &times, sizeof(times)) > 0)
+	if (event_due(rng->timer))
 		serve(virtio_queue(rng->v, 0));
 }
 
@@ -131,7 +126,7 @@ static int start(struct virtio *v)
 	rng->worker = virtio_worker_new(v);
 	ret = rng->worker ? virtio_worker_queue(rng->worker, virtio_queue(v, 0), serve) : -ENOMEM;
 	if (!ret && rng->timer >= 0)
-		ret = virtio_worker_watch(rng->worker, rng->timer, EPOLLIN, timer_fired, rng);
+		ret = virtio_worker_watch(rng->worker, rng->timer, EVENT_IN, timer_fired, rng);
 	if (!ret)
 		ret = virtio_worker_run(rng->worker);
 	if (ret) {
@@ -159,12 +154,14 @@ static int rng_create(struct virtio *v, struct err *err)
 		return err_errno(err, ENOMEM, STATUS_OSERR, "%s", v->dev->plan->label);
 	*rng = (struct rng){ .v = v, .rate = config->rate, .timer = -1 };
 	if (rng->rate) {
-		rng->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-		if (rng->timer < 0) {
+		int timer = event_timer();
+
+		if (timer < 0) {
 			free(rng);
-			return err_errno(err, errno, STATUS_OSERR, "%s: timerfd",
+			return err_errno(err, -timer, STATUS_OSERR, "%s: no timer",
 					 v->dev->plan->label);
 		}
+		rng->timer = timer;
 	}
 	v->state = rng;
 	v->n_queues = 1;

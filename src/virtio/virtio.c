@@ -8,9 +8,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #include <vibevmm/bytes.h>
+#include <vibevmm/event.h>
 #include <vibevmm/log.h>
 
 #include "core.h"
@@ -234,7 +234,7 @@ void virtio_core_kick(struct virtio *v, uint32_t index)
 	struct virtio_queue *q = virtio_core_queue(v, index);
 
 	if (v->core->running && q && q->enabled && q->kick >= 0)
-		eventfd_write(q->kick, 1);
+		event_ring(q->kick);
 }
 
 /* ---- Kicks without us ---------------------------------------------------------------------- */

@@ -59,7 +59,7 @@ void vsock_encode(const struct vsock_packet *packet, uint8_t bytes[VSOCK_HEADER]
 struct vsock_switch;
 struct vsock_end; /* of a descriptor, for vsock_ready */
 
-/* The descriptor of `end` is to be watched for these events of epoll(7), edge-triggered, or for
+/* The descriptor of `end` is to be watched for these events of event.h, edge-triggered, or for
  * others than before; 0: no more. 0 or -errno. */
 typedef int (*vsock_watch_fn)(void *arg, int fd, uint32_t events, struct vsock_end *end);
 
@@ -77,7 +77,7 @@ struct vsock_config {
 int vsock_new(const struct vsock_config *config, struct vsock_switch **s);
 void vsock_free(struct vsock_switch *s);
 
-/* Something happened at a descriptor: events of epoll(7). Gives back the config's arg. */
+/* Something happened at a descriptor: events of event.h. Gives back the config's arg. */
 void *vsock_ready(struct vsock_end *end, uint32_t events);
 
 /* Whether the guest's next packet can be taken now; otherwise the guest must take some first. */

@@ -2,9 +2,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <vibevmm/event.h>
 
 #include "vsock_end.h"
 
@@ -38,7 +39,7 @@ struct vsock_end *vsock_end_new(struct vsock_switch *s, int fd, enum vsock_state
 {
 	struct vsock_end *end = LIST_FIRST(&s->unused);
 
-	if (!end || s->config.watch(s->config.arg, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, end))
+	if (!end || s->config.watch(s->config.arg, fd, EVENT_IN | EVENT_RDHUP | EVENT_EDGE, end))
 		return NULL;
 	LIST_REMOVE(end, same);
 	*end = (struct vsock_end){ .s = s, .fd = fd, .state = state };
@@ -128,13 +129,15 @@ static void want_room(struct vsock_end *end, bool on)
 	struct vsock_switch *s = end->s;
 
 	s->config.watch(s->config.arg, end->fd,
-			EPOLLIN | EPOLLRDHUP | EPOLLET | (on ? (uint32_t)EPOLLOUT : 0), end);
+			EVENT_IN | EVENT_RDHUP | EVENT_EDGE | (on ? EVENT_OUT : 0), end);
 }
 
 ssize_t vsock_end_send(int fd, const struct iovec *iov, unsigned n)
 {
-	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = n };
+	struct msghdr msg = { .msg_iov = (struct iovec *)iov };
 	ssize_t sent;
+
+	msg.msg_iovlen = (__typeof__(msg.msg_iovlen))n; /* the type is the host's */
 
 	do
 		sent = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);

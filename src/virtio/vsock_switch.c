@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <vibevmm/bytes.h>
+#include <vibevmm/event.h>
 #include <vibevmm/log.h>
 
 #include "vsock_end.h"
@@ -397,12 +397,12 @@ void *vsock_ready(struct vsock_end *end, uint32_t events)
 		read_hello(end);
 		break;
 	case END_ASKED:
-		if (events & (EPOLLHUP | EPOLLERR))
+		if (events & (EVENT_HUP | EVENT_ERR))
 			vsock_end_reset(end); /* nobody waits for the answer any more */
 		break;
 	case END_JOINED:
 		vsock_end_flush(end);
-		if (events & (EPOLLHUP | EPOLLERR))
+		if (events & (EVENT_HUP | EVENT_ERR))
 			vsock_end_deaf(end);
 		vsock_end_credit(end);
 		vsock_end_enter_turn(end);
@@ -467,7 +467,8 @@ int vsock_new(const struct vsock_config *config, struct vsock_switch **out)
 		LIST_INSERT_HEAD(&s->unused, &s->ends[i], same);
 	}
 	if (config->listener >= 0)
-		ret = config->watch(config->arg, config->listener, EPOLLIN | EPOLLET, &s->listener);
+		ret = config->watch(config->arg, config->listener, EVENT_IN | EVENT_EDGE,
+				    &s->listener);
 	if (ret) {
 		free(s);
 		return ret;

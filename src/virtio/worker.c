@@ -1,4 +1,4 @@
-/* worker.c: threads that serve queues and descriptors, by epoll(7). */
+/* worker.c: threads that serve queues and descriptors. */
 #include <assert.h>
 #include <errno.h>
 #include <sched.h>
@@ -6,10 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <vibevmm/event.h>
 #include <vibevmm/log.h>
 
 #include "core.h"
@@ -32,34 +31,29 @@ struct virtio_worker {
 	pthread_t thread;
 	bool running;
 	bool stop;
-	int kick;	   /* an eventfd that all the queues share, and the end */
-	int epoll;	   /* of the kick and the watches; -1 while there was none of these */
+	int kick;	   /* a doorbell that all the queues share, and the end */
+	int set;	   /* of the kick and the watches; -1 while there was none of these */
 	bool plain, batch; /* its policy, sched(7): nobody chose another; and what we chose */
 	struct served *queues;
 	struct watch *watches;
 	bool swept; /* false: one was taken away */
 };
 
-static int add(struct virtio_worker *w, int fd, uint32_t events, void *ptr)
+/* A kick costs less while no set waits for it. */
+static int need_set(struct virtio_worker *w)
 {
-	struct epoll_event event = { .events = events, .data.ptr = ptr };
+	int set, ret;
 
-	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
-}
-
-/* A kick costs less while no epoll waits for it. */
-static int need_epoll(struct virtio_worker *w)
-{
-	int ret;
-
-	if (w->epoll >= 0)
+	if (w->set >= 0)
 		return 0;
-	w->epoll = epoll_create1(EPOLL_CLOEXEC);
-	ret = w->epoll < 0 ? -errno : add(w, w->kick, EPOLLIN, &w->kick);
-	if (ret && w->epoll >= 0) {
-		close(w->epoll);
-		w->epoll = -1;
-	}
+	set = event_set();
+	if (set < 0)
+		return set;
+	ret = event_add(set, w->kick, EVENT_IN, &w->kick);
+	if (ret)
+		close(set);
+	else
+		w->set = set;
 	return ret;
 }
 
@@ -69,8 +63,8 @@ struct virtio_worker *virtio_worker_new(struct virtio *v)
 
 	if (!w)
 		return NULL;
-	*w = (struct virtio_worker){ .v = v, .epoll = -1, .swept = true };
-	w->kick = eventfd(0, EFD_CLOEXEC);
+	*w = (struct virtio_worker){ .v = v, .set = -1, .swept = true };
+	w->kick = event_doorbell();
 	if (w->kick >= 0)
 		return w;
 	free(w);
@@ -98,16 +92,14 @@ int virtio_worker_queue(struct virtio_worker *w, struct virtio_queue *q, virtio_
 int virtio_worker_watch(struct virtio_worker *w, int fd, uint32_t events, virtio_fd_fn fn,
 			void *arg)
 {
-	struct epoll_event event = { .events = events };
 	struct watch *watch = w->watches;
 	int ret;
 
 	while (watch && !(watch->fd == fd && watch->fn))
 		watch = watch->next;
-	event.data.ptr = watch;
 	if (!events) {
 		if (watch) {
-			epoll_ctl(w->epoll, EPOLL_CTL_DEL, fd, NULL);
+			event_remove(w->set, fd);
 			watch->fn = NULL; /* freed when no event can be for it any more */
 			w->swept = false;
 		}
@@ -116,16 +108,16 @@ int virtio_worker_watch(struct virtio_worker *w, int fd, uint32_t events, virtio
 	if (watch) {
 		watch->fn = fn;
 		watch->arg = arg;
-		return epoll_ctl(w->epoll, EPOLL_CTL_MOD, fd, &event) ? -errno : 0;
+		return event_change(w->set, fd, events, watch);
 	}
-	ret = need_epoll(w);
+	ret = need_set(w);
 	if (ret)
 		return ret;
 	watch = malloc(sizeof(*watch));
 	if (!watch)
 		return -ENOMEM;
 	*watch = (struct watch){ .fd = fd, .fn = fn, .arg = arg, .next = w->watches };
-	ret = add(w, fd, events, watch);
+	ret = event_add(w->set, fd, events, watch);
 	if (ret)
 		free(watch);
 	else
@@ -167,10 +159,7 @@ static void serve(struct virtio_worker *w)
 /* Waits for a kick, if none came yet, and takes it. False: this was the end. */
 static bool take_kick(struct virtio_worker *w)
 {
-	eventfd_t kicks;
-
-	while (eventfd_read(w->kick, &kicks) && errno == EINTR)
-		;
+	event_await(w->kick);
 	return !__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE);
 }
 
@@ -186,7 +175,7 @@ static void name_thread(const struct virtio *v)
 static void *worker(void *arg)
 {
 	struct virtio_worker *w = arg;
-	struct epoll_event events[16];
+	struct event events[EVENT_MOST];
 
 	name_thread(w->v);
 	w->plain = sched_getscheduler(0) == SCHED_OTHER;
@@ -201,12 +190,12 @@ static void *worker(void *arg)
 			serve(w);
 			continue;
 		}
-		n = epoll_wait(w->epoll, events, (int)(sizeof(events) / sizeof(events[0])), -1);
+		n = event_wait(w->set, events);
 
 		for (int i = 0; i < n; i++) {
-			struct watch *watch = events[i].data.ptr;
+			struct watch *watch = events[i].ptr;
 
-			if (events[i].data.ptr == &w->kick) {
+			if (events[i].ptr == &w->kick) {
 				if (!take_kick(w))
 					return NULL;
 				serve(w);
@@ -243,7 +232,7 @@ void virtio_worker_free(struct virtio_worker *w)
 		return;
 	if (w->running) {
 		__atomic_store_n(&w->stop, true, __ATOMIC_RELEASE);
-		eventfd_write(w->kick, 1);
+		event_ring(w->kick);
 		pthread_join(w->thread, NULL);
 	}
 	for (struct served *served = w->queues, *next; served; served = next) {
@@ -256,7 +245,7 @@ void virtio_worker_free(struct virtio_worker *w)
 		free(watch);
 	}
 	close(w->kick);
-	if (w->epoll >= 0)
-		close(w->epoll);
+	if (w->set >= 0)
+		close(w->set);
 	free(w);
 }

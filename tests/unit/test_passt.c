@@ -1,4 +1,4 @@
-/* test_passt.c: src/host/passt.c, with a script in place of passt. */
+/* test_passt.c: src/host/passt_linux.c, with a script in place of passt. */
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* disk_nbd.c: disks that an NBD server has: by a URI, or in a qemu-nbd of our own.
+/* disk_nbd_linux.c: disks that an NBD server has: by a URI, or in a qemu-nbd of our own.
  *
  * libnbd speaks the protocol. It brings a dozen libraries with it, so it is loaded when the first
  * such disk is opened; everybody else starts without. Each lane has a connection of its own.

@@ -1,4 +1,4 @@
-/* disk_qemu.c: a qemu-nbd of our own, which knows image formats that we don't.
+/* disk_qemu_linux.c: a qemu-nbd of our own, which knows image formats that we don't.
  *
  * It inherits a listening socket, as sd_listen_fds(3) describes, to which we are connected already
  * and whose name is gone: so nobody else gets in, nothing has to be waited for, and nothing stays

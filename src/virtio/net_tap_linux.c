@@ -1,6 +1,6 @@
-/* net_tap.c: frames between the driver's queues and a tap, whose header is the driver's as well
- * (VIRTIO 5.1.6; Linux's struct virtio_net_hdr_v1). Nothing is copied but what is longer than was
- * expected.
+/* net_tap_linux.c: frames between the driver's queues and a tap, whose header is the driver's as
+ * well (VIRTIO 5.1.6; Linux's struct virtio_net_hdr_v1). Nothing is copied but what is longer than
+ * was expected.
  */
 #include <errno.h>
 #include <stdlib.h>

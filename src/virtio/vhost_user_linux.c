@@ -1,4 +1,4 @@
-/* vhost_user.c: a virtio device whose queues another program serves. */
+/* vhost_user_linux.c: a virtio device whose queues another program serves. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>

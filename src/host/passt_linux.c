@@ -1,5 +1,5 @@
-/* passt.c: a child that carries a VM's frames into the host's network, with no more rights than the
- * user has. See passt(1).
+/* passt_linux.c: a child that carries a VM's frames into the host's network, with no more rights
+ * than the user has. See passt(1).
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* fs_daemon.c: virtiofsd, the program that serves a shared folder, as our child.
+/* fs_daemon_linux.c: virtiofsd, the program that serves a shared folder, as our child.
  *
  * There are two programs of that name: one in C, which came with QEMU until 7.2, and its successor
  * in Rust. Both listen at a socket that they inherit, and both must be root, be it of a user
