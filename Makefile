@@ -314,7 +314,8 @@ check: deps deps-test
 	$(if $(filter release,$(VARIANT)),-@$(MAKE) --no-print-directory deps-lab)
 	@$(MAKE) --no-print-directory tests
 	$(if $(FOREIGN),@if $(MAKE) --no-print-directory ARCH=$(FOREIGN) deps-lab; then \
-		$(MAKE) --no-print-directory ARCH=$(FOREIGN) tests || exit; fi)
+		$(MAKE) --no-print-directory ARCH=$(FOREIGN) tests || exit; \
+		$(if $(filter arm64,$(FOREIGN)),$(MAKE) --no-print-directory ARCH=arm64 HVF=double tests-hvf || exit;) fi)
 	@tests/run $(BUILD) $(FOREIGN)
 
 lab: deps-lab

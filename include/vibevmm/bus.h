@@ -1,7 +1,8 @@
 /* bus.h: which device answers at an address.
  *
  * Filled before the vCPUs start, constant afterwards; look-ups need no lock. Access takes the
- * device's lock and splits what is wider than the device takes.
+ * device's lock, unless its row lets in many at once, and splits what is wider than the device
+ * takes.
  */
 #ifndef VIBEVMM_BUS_H
 #define VIBEVMM_BUS_H

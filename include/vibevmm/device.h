@@ -10,8 +10,9 @@
  * - read and write get the index of the claim in the row's list, the OFFSET in it, and a size of
  *   1, 2, 4 or 8 bytes, no wider than the claim's width and inside the claim. A device knows no
  *   absolute address and no hypervisor.
- * - The caller holds dev->lock in read, write and reset, whichever thread it is. Callbacks that the
- *   device gives to host.h take the lock themselves with device_lock.
+ * - The caller holds dev->lock in read, write and reset, whichever thread it is; in reset alone if
+ *   the row says many_at_once. Callbacks that the device gives to host.h take the lock themselves
+ *   with device_lock.
  * - Guest data is hostile: no value of offset, size, value may crash or block for long.
  */
 #ifndef VIBEVMM_DEVICE_H
@@ -107,7 +108,7 @@ struct device {
 	struct device_host *host;
 	void *state; /* the device's own */
 	pthread_mutex_t lock;
-	uint64_t reads, writes; /* accesses so far, under lock */
+	uint64_t reads, writes; /* accesses so far, under lock; atomic if the row is many_at_once */
 };
 
 /* Makes a device: initialises *dev and calls create. On failure *dev needs no destroy. */

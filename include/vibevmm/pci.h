@@ -7,9 +7,10 @@
  * nowhere else, so a guest that moves one onto RAM, or onto another device's ports, only loses it.
  *
  * A function belongs to a device, which embeds it and attaches it in create and detaches it in
- * destroy. The bus calls the device with its lock held. Lock order: the host bridge's, then the
- * function's device's, then the function's own, then the bus's; under these two nothing is called
- * but the machine's irq_set and msi_send.
+ * destroy. The bus calls the device with its lock held, and with no other: a device that keeps the
+ * guest waiting keeps nobody waiting but those who want something of it. src/pci/bus.h has the
+ * locks; the bus's and the functions' own come after devices', and under them nothing is called but
+ * the machine's irq_set and msi_send.
  */
 #ifndef VIBEVMM_PCI_H
 #define VIBEVMM_PCI_H
@@ -29,7 +30,8 @@ struct pci_ops {
 	void (*bar_write)(struct pci_function *f, unsigned bar, uint64_t offset, unsigned size,
 			  uint64_t value);
 
-	/* The bar was mapped at addr, or unmapped: for ioeventfds. May be NULL. */
+	/* The bar was mapped at addr, or unmapped: for ioeventfds. Meanwhile it may be elsewhere
+	 * already, of which another call tells. May be NULL. */
 	void (*bar_mapped)(struct pci_function *f, unsigned bar, uint64_t addr);
 	void (*bar_unmapped)(struct pci_function *f, unsigned bar, uint64_t addr);
 
@@ -47,9 +49,11 @@ struct pci_ops {
 struct pci_bar {
 	enum plan_space space; /* SPACE_MEM or SPACE_PIO */
 	uint64_t size;	       /* a power of two, at least 16, or 4 of ports; 0: none */
-	uint64_t addr;	       /* where the guest has it */
+	uint64_t addr;	       /* where the guest has it; under the function's lock */
+	uint64_t heard;	       /* where the bus hears it, the map's; 0: nowhere */
+	uint64_t mapped;       /* where bar_mapped told that, with the device's lock; 0: nowhere */
 	bool wide;	       /* 64 bits; takes the next one's register, too */
-	bool prefetchable, mapped;
+	bool prefetchable;
 };
 
 struct pci_msix_vector {
@@ -76,8 +80,8 @@ struct pci_function {
 	uint32_t msix_table, msix_pba; /* ... and where in them */
 	bool intx;		       /* asserted */
 
-	/* Guards what interrupts depend on, for those who send them on any thread: command, status,
-	 * intx, and MSI-X. */
+	/* Guards what others than the device depend on: for interrupts, which are sent on any
+	 * thread, command, status, intx, and MSI-X; for the bus's map, where BARs are. */
 	pthread_mutex_t lock;
 };
 
@@ -140,7 +144,7 @@ void pci_bus_free(struct pci_bus *bus); /* NULL is fine */
 /* The bridge's device, whose line INTx has; NULL: it is gone. */
 void pci_bus_bridge(struct pci_bus *bus, struct device *dev);
 
-/* These are called with the bridge's lock held. */
+/* Any thread, without locks: */
 
 /* 1, 2 or 4 bytes, aligned, of a function's configuration space; what isn't there reads as ones,
  * and as zeroes behind PCI_CONFIG_SIZE, where PCIe has more. */

@@ -113,6 +113,7 @@ struct device_row {
 	bool shares_memory; /* another process reads and writes guest memory for it */
 	bool pins_memory;   /* guest memory must stay on the pages that it has, ... */
 	bool drops_memory;  /* ... and with this device it doesn't */
+	bool many_at_once;  /* read and write are called without its lock, on any threads */
 	const struct device_description *describe; /* NULL: only who knows of it finds it */
 
 	/* Rules across options. Pure; reports to diags at the marks of `node`. May be NULL. */

@@ -97,16 +97,32 @@ static bool fits(const struct bus_window *window, uint64_t addr, unsigned size)
 	return size <= window->width && !(size & (size - 1)) && size - 1 <= window->last - addr;
 }
 
+/* Counts the access, and lets in one at a time, or many. */
+static void enter(struct device *dev, uint64_t *count)
+{
+	if (dev->row->many_at_once) {
+		__atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	device_lock(dev);
+	++*count;
+}
+
+static void leave(struct device *dev)
+{
+	if (!dev->row->many_at_once)
+		device_unlock(dev);
+}
+
 static void read_device(const struct bus_window *window, uint64_t addr, uint8_t *data,
 			unsigned size)
 {
 	struct device *dev = window->dev;
 	uint64_t value;
 
-	device_lock(dev);
-	dev->reads++;
+	enter(dev, &dev->reads);
 	value = dev->row->read(dev, window->claim, addr - window->start, size);
-	device_unlock(dev);
+	leave(dev);
 	bytes_put(data, size, value);
 }
 
@@ -116,10 +132,9 @@ static void write_device(const struct bus_window *window, uint64_t addr, const u
 	struct device *dev = window->dev;
 	uint64_t value = bytes_get(data, size);
 
-	device_lock(dev);
-	dev->writes++;
+	enter(dev, &dev->writes);
 	dev->row->write(dev, window->claim, addr - window->start, size, value);
-	device_unlock(dev);
+	leave(dev);
 }
 
 /* One byte, or a piece that a device takes whole, at a time. An access beyond the top of the

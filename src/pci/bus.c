@@ -10,12 +10,11 @@
 
 struct pci_bus *pci_bus_new(void)
 {
-	struct pci_bus *bus = calloc(1, sizeof(*bus));
+	struct pci_bus *bus = malloc(sizeof(*bus));
 
-	if (bus && pthread_mutex_init(&bus->lock, NULL)) {
-		free(bus);
-		bus = NULL;
-	}
+	if (bus)
+		*bus = (struct pci_bus){ .map_lock = PTHREAD_RWLOCK_INITIALIZER,
+					 .lock = PTHREAD_MUTEX_INITIALIZER };
 	return bus;
 }
 
@@ -24,8 +23,8 @@ void pci_bus_free(struct pci_bus *bus)
 	if (!bus)
 		return;
 	pthread_mutex_destroy(&bus->lock);
+	pthread_rwlock_destroy(&bus->map_lock);
 	free(bus->map);
-	free(bus->next_map);
 	free(bus);
 }
 
@@ -106,108 +105,127 @@ static bool decodes(const struct pci_function *f, enum plan_space space)
 	       (space == SPACE_PIO ? PCI_COMMAND_PORTS : PCI_COMMAND_MEMORY);
 }
 
-/* Adds a BAR to the map that is being made, if it is decoded and what came before leaves it room.
+/* Adds a BAR to the map, if it is decoded and what came before leaves it room. Where it is heard.
  */
-static size_t map_bar(struct pci_bus *bus, size_t n, struct pci_function *f, unsigned i)
+static uint64_t map_bar(struct pci_bus *bus, struct pci_function *f, unsigned i)
 {
 	const struct pci_bar *bar = &f->bars[i];
-	struct pci_mapping *map = bus->next_map;
-	size_t at;
+	struct pci_mapping *map = bus->map;
+	size_t at, n = bus->n_map;
 
 	if (!bar->size || !decodes(f, bar->space) || !in_window(bus, bar))
-		return n;
+		return 0;
 	at = search(map, n, bar->space, bar->addr);
 	if (at < n && map[at].space == bar->space && map[at].start <= bar->addr + (bar->size - 1))
-		return n;
+		return 0;
 	memmove(&map[at + 1], &map[at], (n - at) * sizeof(*map));
 	map[at] = (struct pci_mapping){ bar->space, bar->addr, bar->size, f, i };
-	return n + 1;
+	bus->n_map++;
+	return bar->addr;
 }
 
-static bool has(const struct pci_mapping *map, size_t n, const struct pci_mapping *m)
+/* True: some BAR is heard elsewhere than before. */
+static bool map_function(struct pci_bus *bus, struct pci_function *f)
 {
-	size_t at = search(map, n, m->space, m->start);
+	bool moved = false;
 
-	return at < n && map[at].start == m->start && map[at].f == m->f && map[at].bar == m->bar;
+	pthread_mutex_lock(&f->lock);
+	for (unsigned i = 0; i < PCI_BARS; i++) {
+		uint64_t before = f->bars[i].heard;
+
+		f->bars[i].heard = map_bar(bus, f, i);
+		moved |= f->bars[i].heard != before;
+	}
+	pthread_mutex_unlock(&f->lock);
+	return moved;
 }
 
-static void tell(const struct pci_mapping *m, bool mapped)
+/* Tells the device which BARs went, or, when all of those have, which came. */
+static void tell(struct pci_function *f, bool came)
 {
-	const struct pci_ops *ops = m->f->ops;
 	void (*fn)(struct pci_function *, unsigned, uint64_t) =
-		mapped ? ops->bar_mapped : ops->bar_unmapped;
+		came ? f->ops->bar_mapped : f->ops->bar_unmapped;
 
-	pci_lock(m->f);
-	m->f->bars[m->bar].mapped = mapped;
-	if (fn)
-		fn(m->f, m->bar, m->start);
-	pci_unlock(m->f);
+	device_lock(f->dev);
+	for (unsigned i = 0; i < PCI_BARS; i++) {
+		struct pci_bar *bar = &f->bars[i];
+		uint64_t before = bar->mapped, now;
+
+		pthread_rwlock_rdlock(&f->bus->map_lock);
+		now = bar->heard;
+		pthread_rwlock_unlock(&f->bus->map_lock);
+		if (now == before || (came ? before : !before))
+			continue;
+		bar->mapped = came ? now : 0;
+		if (fn)
+			fn(f, i, came ? now : before);
+	}
+	device_unlock(f->dev);
 }
 
 /* Makes the map anew, from the lowest function on: where BARs overlap, the first one is heard.
  * Then tells those concerned; at first who went, so that their places are free. */
-void pci_bus_remap(struct pci_bus *bus)
+void pci_bus_remap(struct pci_bus *bus, const struct pci_function *f)
 {
-	struct pci_mapping *old = bus->map;
-	size_t n_old = bus->n_map, n = 0;
+	bool moved[PCI_FUNCTIONS] = { false };
 
-	for (unsigned devfn = 0; devfn < PCI_FUNCTIONS; devfn++) {
-		for (unsigned i = 0; bus->functions[devfn] && i < PCI_BARS; i++)
-			n = map_bar(bus, n, bus->functions[devfn], i);
-	}
-	bus->map = bus->next_map;
-	bus->n_map = n;
-	bus->next_map = old;
-	for (size_t i = 0; i < n_old; i++) {
-		if (!has(bus->map, n, &old[i]))
-			tell(&old[i], false);
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (!has(old, n_old, &bus->map[i]))
-			tell(&bus->map[i], true);
+	pthread_rwlock_wrlock(&bus->map_lock);
+	bus->n_map = 0;
+	for (unsigned i = 0; i < PCI_FUNCTIONS; i++)
+		moved[i] = bus->functions[i] && map_function(bus, bus->functions[i]);
+	pthread_rwlock_unlock(&bus->map_lock);
+	if (f) /* another thread may have mapped it as it is now, and not told it yet */
+		moved[f->devfn] = true;
+	for (unsigned i = 0; i < 2 * PCI_FUNCTIONS; i++) {
+		if (moved[i % PCI_FUNCTIONS])
+			tell(bus->functions[i % PCI_FUNCTIONS], i >= PCI_FUNCTIONS);
 	}
 }
 
-/* The mapping that has all these bytes, or NULL. */
-static const struct pci_mapping *find(const struct pci_bus *bus, enum plan_space space,
-				      uint64_t addr, unsigned size)
+/* The mapping that has all these bytes; false: none has. */
+static bool find(struct pci_bus *bus, enum plan_space space, uint64_t addr, unsigned size,
+		 struct pci_mapping *out)
 {
-	size_t at = search(bus->map, bus->n_map, space, addr);
-	const struct pci_mapping *m;
+	bool found = false;
+	size_t at;
 
-	if (at == bus->n_map)
-		return NULL;
-	m = &bus->map[at];
-	return m->space == space && bytes_inside(addr, size, m->start, m->size) ? m : NULL;
+	pthread_rwlock_rdlock(&bus->map_lock);
+	at = search(bus->map, bus->n_map, space, addr);
+	if (at < bus->n_map) {
+		*out = bus->map[at];
+		found = out->space == space && bytes_inside(addr, size, out->start, out->size);
+	}
+	pthread_rwlock_unlock(&bus->map_lock);
+	return found;
 }
 
 bool pci_bar_read(struct pci_bus *bus, enum plan_space space, uint64_t addr, unsigned size,
 		  uint64_t *value)
 {
-	const struct pci_mapping *m = find(bus, space, addr, size);
+	struct pci_mapping m;
 
-	if (!m)
+	if (!find(bus, space, addr, size, &m))
 		return false;
-	pci_lock(m->f);
-	m->f->dev->reads++;
-	if (!pci_msix_read(m->f, m->bar, addr - m->start, size, value))
-		*value = m->f->ops->bar_read(m->f, m->bar, addr - m->start, size);
-	pci_unlock(m->f);
+	device_lock(m.f->dev);
+	m.f->dev->reads++;
+	if (!pci_msix_read(m.f, m.bar, addr - m.start, size, value))
+		*value = m.f->ops->bar_read(m.f, m.bar, addr - m.start, size);
+	device_unlock(m.f->dev);
 	return true;
 }
 
 bool pci_bar_write(struct pci_bus *bus, enum plan_space space, uint64_t addr, unsigned size,
 		   uint64_t value)
 {
-	const struct pci_mapping *m = find(bus, space, addr, size);
+	struct pci_mapping m;
 
-	if (!m)
+	if (!find(bus, space, addr, size, &m))
 		return false;
-	pci_lock(m->f);
-	m->f->dev->writes++;
-	if (!pci_msix_write(m->f, m->bar, addr - m->start, size, value))
-		m->f->ops->bar_write(m->f, m->bar, addr - m->start, size, value);
-	pci_unlock(m->f);
+	device_lock(m.f->dev);
+	m.f->dev->writes++;
+	if (!pci_msix_write(m.f, m.bar, addr - m.start, size, value))
+		m.f->ops->bar_write(m.f, m.bar, addr - m.start, size, value);
+	device_unlock(m.f->dev);
 	return true;
 }
 
@@ -233,7 +251,7 @@ void pci_bus_bridge(struct pci_bus *bus, struct device *dev)
 		if (place->claim->pool != POOL_PCI_WINDOW &&
 		    place->claim->pool != POOL_PCI_WINDOW64 && place->claim->pool != POOL_PCI_PORTS)
 			continue;
-		assert(bus->n_windows < ARRAY_SIZE(bus->windows));
+		assert(bus->n_windows < ARRAY_SIZE(bus->windows) && place->start);
 		bus->windows[bus->n_windows].space = place->claim->space;
 		bus->windows[bus->n_windows].start = place->start;
 		bus->windows[bus->n_windows++].size = place->size;
@@ -242,7 +260,7 @@ void pci_bus_bridge(struct pci_bus *bus, struct device *dev)
 		if (bus->functions[i])
 			set_line(bus, bus->functions[i]);
 	}
-	pci_bus_remap(bus);
+	pci_bus_remap(bus, NULL);
 }
 
 /* The first function of a device tells whether there are more. */
@@ -257,19 +275,14 @@ static void count_functions(struct pci_bus *bus, unsigned devfn)
 		functions[0]->config[PCI_HEADER_TYPE] = more ? PCI_MULTIFUNCTION : 0;
 }
 
-/* Room for n BARs in both maps. */
+/* Room for n BARs in the map. */
 static int reserve(struct pci_bus *bus, size_t n)
 {
-	struct pci_mapping **maps[] = { &bus->map, &bus->next_map };
+	struct pci_mapping *map = n ? realloc(bus->map, n * sizeof(*map)) : NULL;
 
-	for (size_t i = 0; n && i < ARRAY_SIZE(maps); i++) {
-		struct pci_mapping *map = realloc(*maps[i], n * sizeof(*map));
-
-		if (!map)
-			return -ENOMEM;
-		*maps[i] = map;
-	}
-	return 0;
+	if (map)
+		bus->map = map;
+	return n && !map ? -ENOMEM : 0;
 }
 
 static size_t count_bars(const struct pci_function *f)
@@ -301,7 +314,7 @@ int pci_attach(struct pci_function *f, struct err *err)
 	bus->n_bars += count_bars(f);
 	count_functions(bus, devfn);
 	set_line(bus, f);
-	pci_bus_remap(bus);
+	pci_bus_remap(bus, f);
 	return 0;
 }
 
@@ -311,10 +324,13 @@ void pci_detach(struct pci_function *f)
 
 	if (bus) {
 		pci_intx_set(f, false);
+		pthread_mutex_lock(&f->lock);
+		f->config[PCI_COMMAND] &= (uint8_t) ~(PCI_COMMAND_PORTS | PCI_COMMAND_MEMORY);
+		pthread_mutex_unlock(&f->lock);
+		pci_bus_remap(bus, f);
 		bus->functions[f->devfn] = NULL;
 		bus->n_bars -= count_bars(f);
 		count_functions(bus, f->devfn);
-		pci_bus_remap(bus);
 		f->bus = NULL;
 	}
 	free(f->vectors);

@@ -1,4 +1,18 @@
-/* bus.h: the parts of the PCI bus: what they know of each other. */
+/* bus.h: the parts of the PCI bus: what they know of each other.
+ *
+ * Locks, in their order; who holds one takes only those behind it:
+ * 1. A device's, for all that it does, which may take long. So nobody waits for it but those who
+ *    want something of this device, and they hold nothing meanwhile. The bridge's is like any
+ *    other, for its function; its row lets in many at once, and CONFIG_ADDRESS is atomic.
+ * 2. map_lock: where BARs are heard. An access looks, lets go, and then asks the device. If the BAR
+ *    moves meanwhile it gets the access all the same, as one that was on its way.
+ * 3. A function's: its command, where its BARs are, its interrupts.
+ * 4. The bus's: INTx.
+ * Functions, the bridge and its windows come and go while no vCPU runs, and need none.
+ *
+ * Devices are told of a change of the map when it has been made, with their lock alone: so each
+ * BAR says where it is heard and where its device thinks so, and whoever comes first tells it.
+ */
 #ifndef PCI_BUS_H
 #define PCI_BUS_H
 
@@ -42,8 +56,7 @@ struct pci_mapping {
 struct pci_bus {
 	struct pci_function *functions[PCI_FUNCTIONS];
 
-	/* The bridge, and the windows that it passes on. Like the map, they change and are looked
-	 * at under the bridge's lock, or when no vCPU runs. */
+	/* The bridge, and the windows that it passes on; none begins at 0. */
 	struct device *bridge;
 	int intx; /* its claim */
 	struct {
@@ -52,34 +65,22 @@ struct pci_bus {
 	} windows[3];
 	unsigned n_windows;
 
-	/* BARs that are heard: sorted by space and start, disjoint. Both have room for all BARs
-	 * there are. */
-	struct pci_mapping *map, *next_map;
+	/* BARs that are heard: sorted by space and start, disjoint. There is room for all. */
+	pthread_rwlock_t map_lock;
+	struct pci_mapping *map;
 	size_t n_map, n_bars;
 
 	pthread_mutex_t lock; /* guards: */
 	unsigned wires;	      /* functions that pull INTx */
 };
 
-/* The bridge's own function is looked at under the bridge's lock, which is its device's. */
-static inline void pci_lock(struct pci_function *f)
-{
-	if (f->dev != f->bus->bridge)
-		device_lock(f->dev);
-}
-
-static inline void pci_unlock(struct pci_function *f)
-{
-	if (f->dev != f->bus->bridge)
-		device_unlock(f->dev);
-}
-
 /* Whether the function pulls INTx; and after a change, the bus's line. With the function's lock. */
 bool pci_wire(const struct pci_function *f);
 void pci_wire_changed(struct pci_function *f, bool before);
 
-/* BARs or decoding may have changed. Without locks but the bridge's. */
-void pci_bus_remap(struct pci_bus *bus);
+/* BARs or decoding may have changed, in the registers of f or, f NULL, elsewhere; f's device knows
+ * it afterwards. Without locks. */
+void pci_bus_remap(struct pci_bus *bus, const struct pci_function *f);
 
 /* Takes accesses to the table and the pending bits; false: it isn't one. With the device's lock. */
 bool pci_msix_read(struct pci_function *f, unsigned bar, uint64_t offset, unsigned size,

@@ -100,13 +100,13 @@ uint32_t pci_config_read(struct pci_bus *bus, unsigned devfn, unsigned offset, u
 		return (uint32_t)bytes_ones(size);
 	if (offset >= PCI_CONFIG_SIZE)
 		return 0;
-	pci_lock(f);
+	device_lock(f->dev);
 	if (f->ops->config_read)
 		f->ops->config_read(f, offset, size);
 	pthread_mutex_lock(&f->lock);
 	value = (uint32_t)bytes_get(f->config + offset, size);
 	pthread_mutex_unlock(&f->lock);
-	pci_unlock(f);
+	device_unlock(f->dev);
 	return value;
 }
 
@@ -128,6 +128,7 @@ static bool store(struct pci_function *f, unsigned offset, unsigned size, uint32
 	return true;
 }
 
+/* With the function's lock. */
 static void move_bars(struct pci_function *f)
 {
 	for (unsigned i = 0; i < PCI_BARS; i++) {
@@ -148,16 +149,16 @@ void pci_config_write(struct pci_bus *bus, unsigned devfn, unsigned offset, unsi
 
 	if (!f || offset >= PCI_CONFIG_SIZE)
 		return;
-	pci_lock(f);
+	device_lock(f->dev);
 	pthread_mutex_lock(&f->lock);
 	messages = store(f, offset, size, value);
-	pthread_mutex_unlock(&f->lock);
 	move_bars(f);
+	pthread_mutex_unlock(&f->lock);
 	for (unsigned i = 0; messages && f->ops->msix_changed && i < f->n_vectors; i++)
 		f->ops->msix_changed(f, i);
 	if (f->ops->config_written)
 		f->ops->config_written(f, offset, size);
-	pci_unlock(f);
+	device_unlock(f->dev);
 	if (offset == PCI_COMMAND || (offset >= PCI_BAR0 && offset < bar_register(PCI_BARS)))
-		pci_bus_remap(bus);
+		pci_bus_remap(bus, f);
 }

@@ -32,7 +32,7 @@ struct pci_host_config {
 
 struct pci_host {
 	struct pci_function function;
-	uint32_t address; /* CONFIG_ADDRESS */
+	_Atomic uint32_t address; /* CONFIG_ADDRESS */
 };
 
 enum { CLAIM_CONFIG, CLAIM_WINDOW, CLAIM_WINDOW64, CLAIM_PORTS, CLAIM_IO, CLAIM_INTX };
@@ -242,6 +242,7 @@ const struct device_row device_pci_host = {
 	.claims = claims,
 	.describe = &describe,
 	.wants = HV_CAP_IRQ_LINE,
+	.many_at_once = true,
 	.create = create,
 	.destroy = destroy,
 	.reset = reset,

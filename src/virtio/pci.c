@@ -146,7 +146,7 @@ static void bind_kicks(struct virtio_pci_state *p, unsigned i)
 
 	if (!p->kicking || !bar->mapped || *bell)
 		return;
-	*bell = bar->addr + (i == BAR ? BAR_NOTIFY : 0);
+	*bell = bar->mapped + (i == BAR ? BAR_NOTIFY : 0);
 	virtio_core_bind(p->v, bar->space, *bell, 2, true);
 }
 

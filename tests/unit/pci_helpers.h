@@ -149,21 +149,32 @@ static inline void pci_stop(void)
 
 /* ---- The guest ----------------------------------------------------------------------------- */
 
+/* As the machine does. */
+static inline void pci_bridge_lock(bool on)
+{
+	if (device_pci_host.many_at_once)
+		return;
+	if (on)
+		device_lock(&pci.bridge);
+	else
+		device_unlock(&pci.bridge);
+}
+
 static inline uint64_t bridge_read(unsigned claim, uint64_t offset, unsigned size)
 {
 	uint64_t value;
 
-	device_lock(&pci.bridge);
+	pci_bridge_lock(true);
 	value = device_pci_host.read(&pci.bridge, claim, offset, size) & bytes_ones(size);
-	device_unlock(&pci.bridge);
+	pci_bridge_lock(false);
 	return value;
 }
 
 static inline void bridge_write(unsigned claim, uint64_t offset, unsigned size, uint64_t value)
 {
-	device_lock(&pci.bridge);
+	pci_bridge_lock(true);
 	device_pci_host.write(&pci.bridge, claim, offset, size, value);
-	device_unlock(&pci.bridge);
+	pci_bridge_lock(false);
 }
 
 static inline uint64_t config_in(unsigned devfn, unsigned reg, unsigned size)

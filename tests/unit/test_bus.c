@@ -187,6 +187,42 @@ static void every_size_reaches_the_device_in_pieces_it_takes(void **state)
 	}
 }
 
+/* Whether the caller has the lock. */
+static uint64_t is_locked(struct device *dev, unsigned claim, uint64_t offset, unsigned size)
+{
+	bool locked = !device_trylock(dev);
+
+	(void)claim;
+	(void)offset;
+	(void)size;
+	if (!locked)
+		device_unlock(dev);
+	return locked;
+}
+
+static void a_device_is_locked_unless_it_takes_many_at_once(void **state)
+{
+	(void)state;
+	for (int many = 0; many < 2; many++) {
+		const struct device_row asked = { .read = is_locked, .many_at_once = many };
+		struct bus_hint hint = { 0 };
+		struct recorder r;
+		struct bus bus;
+		uint8_t data;
+
+		bus_init(&bus);
+		recorder_init(&r, 0);
+		r.dev.row = &asked;
+		assert_int_equal(add(&bus, &r, 0x100, 4, 4), 0);
+		assert_true(bus_read(&bus, &hint, 0x100, &data, 1));
+		assert_int_equal(data, !many);
+		assert_true(device_trylock(&r.dev));
+		device_unlock(&r.dev);
+		assert_int_equal(r.dev.reads, 1);
+		bus_free(&bus);
+	}
+}
+
 static void a_wide_write_is_split_low_part_first(void **state)
 {
 	static const uint8_t data[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
@@ -326,6 +362,7 @@ int main(void)
 		cmocka_unit_test(an_empty_bus_claims_nothing),
 		cmocka_unit_test(the_hint_changes_with_the_window),
 		cmocka_unit_test(every_size_reaches_the_device_in_pieces_it_takes),
+		cmocka_unit_test(a_device_is_locked_unless_it_takes_many_at_once),
 		cmocka_unit_test(a_wide_write_is_split_low_part_first),
 		cmocka_unit_test(an_access_may_begin_before_or_run_past_a_window),
 		cmocka_unit_test(an_access_across_two_devices_reaches_both),

@@ -1,6 +1,9 @@
 /* test_pci.c: configuration space, BARs and INTx, by the bridge's windows and ports. */
 #include "pci_helpers.h"
 
+#include <semaphore.h>
+#include <time.h>
+
 #define COMMAND 0x04
 #define STATUS	0x06
 #define BAR(n)	(0x10 + 4 * (n))
@@ -16,6 +19,7 @@ struct thing {
 	uint64_t wrote, at; /* last */
 	unsigned size, maps, unmaps;
 	uint64_t mapped_at;
+	bool anywhere; /* others move it as well, so the register is ahead */
 };
 
 static const struct claim thing_claims[] = { { .name = "function", .space = SPACE_PCI } };
@@ -48,7 +52,9 @@ static void bar_mapped(struct pci_function *f, unsigned bar, uint64_t addr)
 	struct thing *t = thing_of(f);
 
 	assert_true(f->bars[bar].mapped);
-	assert_int_equal(addr, f->bars[bar].addr);
+	assert_int_equal(addr, f->bars[bar].mapped);
+	if (!t->anywhere)
+		assert_int_equal(addr, f->bars[bar].addr);
 	assert_int_equal(t->maps, t->unmaps);
 	t->maps++;
 	t->mapped_at = addr;
@@ -661,6 +667,180 @@ static void test_bars_go_with_the_bridge(void **state)
 	assert_int_equal(io_in(IO, 4), port_who(0x20, 0));
 }
 
+/* ---- A device that keeps the guest waiting -------------------------------------------------- */
+
+static sem_t waits, go, done;
+
+static void write_and_wait(struct pci_function *f, unsigned bar, uint64_t offset, unsigned size,
+			   uint64_t value)
+{
+	bar_write(f, bar, offset, size, value);
+	sem_post(&waits);
+	sem_wait(&go);
+}
+
+static void unmapped_and_say_so(struct pci_function *f, unsigned bar, uint64_t addr)
+{
+	bar_unmapped(f, bar, addr);
+	sem_post(&waits);
+}
+
+static int setup_slow(void **state)
+{
+	static struct pci_ops slow, tells;
+
+	setup(state);
+	slow = tells = thing_ops;
+	slow.bar_write = write_and_wait;
+	tells.bar_unmapped = unmapped_and_say_so;
+	a.f.ops = &tells;
+	b.f.ops = &slow;
+	sem_init(&waits, 0, 0);
+	sem_init(&go, 0, 0);
+	sem_init(&done, 0, 0);
+	return 0;
+}
+
+static int teardown_slow(void **state)
+{
+	a.f.ops = b.f.ops = &thing_ops;
+	sem_destroy(&waits);
+	sem_destroy(&go);
+	sem_destroy(&done);
+	return teardown(state);
+}
+
+/* False: nobody said so for a long time. */
+static bool comes(sem_t *sem)
+{
+	struct timespec until;
+	int ret;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 10;
+	do {
+		ret = sem_timedwait(sem, &until);
+	} while (ret && errno == EINTR);
+	return !ret;
+}
+
+static void *write_to_b(void *arg)
+{
+	mem_out(WINDOW + 0x4000, 4, 0xb);
+	return arg;
+}
+
+static void *move_a_onto_b(void *arg)
+{
+	config_out(A, BAR(0), 4, WINDOW + 0x4000);
+	return arg;
+}
+
+static void *use_others(void *arg)
+{
+	uint64_t *seen = arg;
+
+	seen[0] = config_in(C, 0, 4);
+	move(C, WINDOW + 0x10000);
+	mem_out(WINDOW + 0x10008, 4, 0xc);
+	seen[1] = mem_in(WINDOW + 0x10000, 8);
+	port_out(ADDRESS, 4, 0x80000000);
+	seen[2] = port_in(DATA, 4);
+	sem_post(&done);
+	return NULL;
+}
+
+/* What is asked of others while B keeps a vCPU waiting, and, if moved, another that has moved a BAR
+ * onto B's. */
+static void check_others(bool moved)
+{
+	uint64_t seen[3] = { 0 };
+	pthread_t threads[3];
+	bool waited, used;
+	unsigned n = 0;
+
+	pthread_create(&threads[n++], NULL, write_to_b, NULL);
+	waited = comes(&waits);
+	if (moved) {
+		pthread_create(&threads[n++], NULL, move_a_onto_b, NULL);
+		waited = comes(&waits) && waited;
+	}
+	pthread_create(&threads[n++], NULL, use_others, seen);
+	used = comes(&done);
+	sem_post(&go);
+	while (n)
+		pthread_join(threads[--n], NULL);
+	assert_true(waited);
+	assert_true(used);
+	assert_int_equal(seen[0], 0x56781234);
+	assert_int_equal(seen[1], who(C, 0));
+	assert_int_equal(seen[2], 0x00081b36);
+	assert_int_equal(c.wrote, 0xc);
+	assert_int_equal(c.mapped_at, WINDOW + 0x10000);
+	assert_int_equal(b.wrote, 0xb);
+}
+
+static void test_device_that_waits_keeps_no_other_waiting(void **state)
+{
+	(void)state;
+	check_others(false);
+	assert_heard(WINDOW + 0x4000, B, 0);
+	assert_int_equal(b.unmaps, 0);
+}
+
+static void test_move_that_waits_for_a_device_keeps_no_other_waiting(void **state)
+{
+	(void)state;
+	check_others(true);
+	assert_heard(WINDOW + 0x4000, A, 0);
+	assert_int_equal(a.mapped_at, WINDOW + 0x4000);
+	assert_int_equal(b.unmaps, 1);
+}
+
+/* ---- Many vCPUs ----------------------------------------------------------------------------- */
+
+enum { ROUNDS = 2000 };
+
+/* Its own device's BAR, to and fro, where it meets the others', and what it hears there. */
+static void *move_about(void *arg)
+{
+	struct thing *t = arg;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint64_t addr = WINDOW + 0x4000 * (i % 4);
+
+		config_out(t->f.devfn, BAR(0), 4, addr);
+		mem_out(addr, 4, i);
+		mem_in(addr, 8);
+		port_out(ADDRESS, 4, 0x80000000 | (uint64_t)t->f.devfn << 8);
+		port_in(DATA, 4);
+		config_out(t->f.devfn, COMMAND, 2, i % 8 ? MEMORY : 0);
+	}
+	return NULL;
+}
+
+static void test_devices_are_told_of_all_that_moves_at_once(void **state)
+{
+	struct thing *things[] = { &a, &b, &c };
+	pthread_t threads[ARRAY_SIZE(things)];
+
+	(void)state;
+	config_out(C, BAR(1), 4, 0);
+	a.anywhere = b.anywhere = c.anywhere = true;
+	for (size_t i = 0; i < ARRAY_SIZE(things); i++)
+		pthread_create(&threads[i], NULL, move_about, things[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(things); i++)
+		pthread_join(threads[i], NULL);
+	/* All at one place: the first is heard. */
+	for (size_t i = 0; i < ARRAY_SIZE(things); i++)
+		assert_int_equal(things[i]->f.bars[0].mapped, i ? 0 : WINDOW + 0xc000);
+	assert_int_equal(a.maps, a.unmaps + 1);
+	assert_int_equal(b.maps, b.unmaps);
+	assert_int_equal(c.maps, c.unmaps);
+	assert_heard(WINDOW + 0xc000, A, 0);
+	assert_silence(WINDOW);
+}
+
 /* ---- INTx ---------------------------------------------------------------------------------- */
 
 static void test_functions_share_the_line(void **state)
@@ -764,6 +944,10 @@ int main(void)
 		TEST(test_where_bars_overlap_the_first_is_heard),
 		TEST(test_partial_overlap_is_one_too),
 		TEST(test_access_over_the_end_of_a_bar_is_unheard),
+#define SLOW_TEST(name) cmocka_unit_test_setup_teardown(name, setup_slow, teardown_slow)
+		SLOW_TEST(test_device_that_waits_keeps_no_other_waiting),
+		SLOW_TEST(test_move_that_waits_for_a_device_keeps_no_other_waiting),
+		TEST(test_devices_are_told_of_all_that_moves_at_once),
 #define PORTS_TEST(name) cmocka_unit_test_setup_teardown(name, setup_ports, teardown_ports)
 		PORTS_TEST(test_ports_are_heard_where_they_were_placed),
 		PORTS_TEST(test_ports_are_sized),
