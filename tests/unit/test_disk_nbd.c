@@ -350,14 +350,15 @@ static void a_server_that_starts_ends_with_us(void **state)
 				     "echo >&5\n"
 				     "exec sleep 60 5>&5\n";
 	struct pollfd end = { .events = POLLIN };
-	FILE *file = fopen("qemu-nbd", "we");
 	char path[4096], byte;
+	FILE *file;
 	int status;
 	pid_t pid;
 
 	(void)state;
 	if (!library_here())
 		skip();
+	file = fopen("qemu-nbd", "we");
 	assert_non_null(file);
 	fputs(script, file);
 	fclose(file);
