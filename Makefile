@@ -296,6 +296,8 @@ $(BUILD)/tests/%: tests/%.c $(LIB)
 -include $(UNIT:=.d)
 # This one makes the Nth allocation fail.
 $(BUILD)/tests/unit/test_rows: TEST_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+# This one has no io_uring, and disks that wait.
+$(BUILD)/tests/unit/test_disk_pool: TEST_LDFLAGS := -Wl,--wrap=io_uring_queue_init,--wrap=preadv
 # This one has the kqueue of another system.
 $(BUILD)/tests/unit/test_event_kqueue: TEST_CPPFLAGS := -Itests/macos
 # And this one has its own clock, owners and full disks.

@@ -2,7 +2,7 @@
  *
  * A request that comes alone is one system call on the lane's thread: nothing is faster. Where many
  * come at once, those that may wait for the disk go to the kernel together, so that the disk sees
- * them all (disk_ring_linux.c); where it takes none from us, they are served one after the other.
+ * them all (disk_ring_linux.c); where it takes none from us, threads do (disk_pool.c).
  */
 #include <assert.h>
 #include <errno.h>
@@ -257,13 +257,38 @@ int disk_io_serve(struct disk_file_lane *l, struct disk_request *r)
 	return -EINVAL;
 }
 
+/* The file that has all that a read wants; -1: two have. */
+static int source(const struct disk_file *file, const struct disk_request *r)
+{
+	bool written;
+
+	if (!file->overlay)
+		return file->fd;
+	if (disk_overlay_run(file->overlay, r->offset, r->len, &written) < r->len)
+		return -1;
+	return written ? disk_overlay_fd(file->overlay) : file->fd;
+}
+
+int disk_io_waits_for(const struct disk_file *file, const struct disk_request *r)
+{
+	if (r->op == DISK_FLUSH)
+		return file->disk.unsafe || file->disk.read_only ? -1 : file->fd;
+	if (file->direct && !disk_io_aligned(file, r))
+		return -1;
+	if (r->op == DISK_READ)
+		return source(file, r);
+	return r->op == DISK_WRITE && file->direct && !file->disk.read_only && !r->durable
+		       ? file->fd
+		       : -1;
+}
+
 static void run(struct disk_lane *lane)
 {
 	struct disk_file_lane *l = (struct disk_file_lane *)lane;
 	bool many = lane->running || (lane->added && lane->added->next);
 	struct disk_request *r;
 
-	if (many && disk_ring_run(l))
+	if (many && (disk_ring_run(l) || disk_pool_run(l)))
 		return;
 	while ((r = disk_lane_take(lane)))
 		disk_lane_finish(lane, r, disk_io_serve(l, r));
@@ -286,6 +311,7 @@ void disk_io_close(struct disk_file *file)
 {
 	for (unsigned i = 0; i < file->n_lanes; i++) {
 		disk_ring_free(&file->lanes[i]);
+		disk_pool_free(&file->lanes[i]);
 		free(file->lanes[i].bounce);
 	}
 	free(file->lanes);

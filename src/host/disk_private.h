@@ -60,7 +60,8 @@ struct disk_file {
 struct disk_file_lane {
 	struct disk_lane lane; /* must come first */
 	struct disk_ring *ring;
-	void *bounce; /* made at first need */
+	struct disk_pool *pool;
+	void *bounce; /* these are made at first need */
 };
 
 static inline struct disk_file *disk_file_of(struct disk_file_lane *l)
@@ -86,10 +87,16 @@ int disk_io_flushed(struct disk_file *file, int result);
 /* Its buffers are as direct I/O wants them. */
 bool disk_io_aligned(const struct disk_file *file, const struct disk_request *r);
 
-/* Does all of a lane that has several, many at once: disk_ring_linux.c. False: they must be done
- * one after the other here. */
+/* The descriptor of what a request may have to wait for; -1: it doesn't wait, as a write to the
+ * host's page cache, or takes more than one step. Who is not -1 may be served on any thread. */
+int disk_io_waits_for(const struct disk_file *file, const struct disk_request *r);
+
+/* Does all of a lane that has several, many at once: by the kernel, disk_ring_linux.c, or by
+ * threads, disk_pool.c. False: it can't here, and did nothing. */
 bool disk_ring_run(struct disk_file_lane *l);
 void disk_ring_free(struct disk_file_lane *l);
+bool disk_pool_run(struct disk_file_lane *l);
+void disk_pool_free(struct disk_file_lane *l);
 
 /* What was written since it was made, in an unlinked file that is as long as the disk. */
 struct disk_overlay *disk_overlay_new(uint64_t size, struct err *err);

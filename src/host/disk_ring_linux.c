@@ -1,7 +1,6 @@
 /* disk_ring_linux.c: requests that the kernel does at once, by io_uring(7).
  *
- * Only those that may wait for the disk: writes to the host's page cache don't, and io_uring would
- * give them to threads of its own.
+ * Only those that may wait for the disk: io_uring would give others to threads of its own.
  */
 #include <assert.h>
 #include <errno.h>
@@ -38,7 +37,7 @@ static bool ring_ready(struct disk_file_lane *l)
 	if (ret == -EINVAL)
 		ret = io_uring_queue_init(RING_ENTRIES, &l->ring->uring, 0);
 	if (ret)
-		log_info("disks do without io_uring here: %s", strerror(-ret));
+		log_info("disks do without io_uring here, with threads: %s", strerror(-ret));
 	l->ring->ready = !ret;
 	return !ret;
 }
@@ -50,33 +49,13 @@ void disk_ring_free(struct disk_file_lane *l)
 	free(l->ring);
 }
 
-/* The file that has all that a read wants; -1: two have. */
-static int source(const struct disk_file *file, const struct disk_request *r)
-{
-	bool written;
-
-	if (!file->overlay)
-		return file->fd;
-	if (disk_overlay_run(file->overlay, r->offset, r->len, &written) < r->len)
-		return -1;
-	return written ? disk_overlay_fd(file->overlay) : file->fd;
-}
-
 /* Into the ring, if that is the place for it. */
 static bool start(struct disk_file_lane *l, struct disk_request *r)
 {
-	struct disk_file *file = disk_file_of(l);
+	int fd = disk_io_waits_for(disk_file_of(l), r);
 	struct io_uring_sqe *sqe;
-	int fd = -1;
 
-	if (r->op == DISK_FLUSH && !file->disk.unsafe && !file->disk.read_only)
-		fd = file->fd;
-	else if (r->op == DISK_READ)
-		fd = source(file, r);
-	else if (r->op == DISK_WRITE && file->direct && !file->disk.read_only && !r->durable)
-		fd = file->fd;
-	if (fd < 0 || r->n_iov > IOV_MAX ||
-	    (r->op != DISK_FLUSH && file->direct && !disk_io_aligned(file, r)))
+	if (fd < 0 || r->n_iov > IOV_MAX)
 		return false;
 	sqe = io_uring_get_sqe(&l->ring->uring);
 	if (!sqe)
