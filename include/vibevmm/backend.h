@@ -156,7 +156,7 @@ enum hv_exit_kind {
 	HV_EXIT_AGAIN,	      /* handled by the backend; call again */
 	HV_EXIT_PIO,	      /* .io */
 	HV_EXIT_MMIO,	      /* .io */
-	HV_EXIT_HALT,	      /* HLT without an interrupt controller, or WFI */
+	HV_EXIT_HALT,	      /* HLT without an interrupt controller; a WFI waits for a kick */
 	HV_EXIT_KICKED,	      /* vcpu_kick or a signal */
 	HV_EXIT_POWEROFF,     /* PSCI SYSTEM_OFF */
 	HV_EXIT_RESET,	      /* PSCI SYSTEM_RESET */

@@ -23,7 +23,8 @@ struct disk_lane;
 enum disk_format { DISK_RAW, DISK_QCOW2 };
 
 /* What lies between the guest and the disk. Whatever was flushed is on the disk, but for
- * DISK_UNSAFE, which ignores flushes. DISK_DIRECT does without the host's page cache. */
+ * DISK_UNSAFE, by which it ends in the host's memory. DISK_DIRECT does without the host's page
+ * cache. */
 enum disk_cache { DISK_WRITEBACK, DISK_DIRECT, DISK_UNSAFE };
 
 struct disk_config {

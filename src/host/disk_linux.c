@@ -34,12 +34,23 @@ int disk_host_size(int fd, uint64_t *size, unsigned *block)
 
 int disk_host_flush(int fd)
 {
-	return fdatasync(fd) ? -errno : 0;
+	int ret;
+
+	/* In this thread io_uring's completions count as signals. */
+	do
+		ret = fdatasync(fd);
+	while (ret && errno == EINTR);
+	return ret ? -errno : 0;
 }
 
 static int allocate(int fd, int mode, uint64_t offset, uint64_t len)
 {
-	return fallocate(fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len) ? -errno : 0;
+	int ret;
+
+	do
+		ret = fallocate(fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len);
+	while (ret && errno == EINTR);
+	return ret ? -errno : 0;
 }
 
 int disk_host_punch(int fd, uint64_t offset, uint64_t len)

@@ -249,8 +249,10 @@ static bool special(struct nbd_lane *l, struct disk_request *r, int *result)
 		*result = 0;
 	else if (r->op == DISK_DISCARD && !d->trim)
 		*result = 0;
-	else if (r->op == DISK_ZERO && (!d->zero || flush_after))
+	else if (r->op == DISK_ZERO && !d->zero)
 		*result = write_zeros(l, r);
+	else if (r->op == DISK_ZERO && flush_after)
+		*result = one(l, r, NULL);
 	else if (r->op == DISK_WRITE && flush_after)
 		*result = in_parts(l, r);
 	else if (data && r->len > (r->n_iov > 1 ? BOUNCE : REQUEST_MAX))
@@ -419,7 +421,9 @@ int disk_nbd_open(const struct disk_config *config, struct disk **disk, struct e
 	d->disk.ops = &ops;
 	d->disk.block = 4096;
 	d->disk.read_only = config->read_only;
-	d->disk.unsafe = config->cache == DISK_UNSAFE || config->ephemeral;
+	/* A qemu-nbd of our own has some of what was written in its memory, which is lost when we
+	 * are killed; a flush brings that to the host's cache, and with `unsafe` no further. */
+	d->disk.unsafe = config->ephemeral || (config->nbd && config->cache == DISK_UNSAFE);
 	d->n_lanes = config->lanes;
 	for (unsigned i = 0; i < config->lanes; i++) {
 		struct nbd_lane *l = &d->lanes[i];

@@ -26,7 +26,7 @@ struct disk {
 	uint64_t size;
 	uint32_t block;
 	bool read_only, discards;
-	bool unsafe; /* flushes are ignored */
+	bool unsafe; /* flushes need not reach the disk */
 	_Atomic bool canceled;
 };
 

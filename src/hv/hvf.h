@@ -38,7 +38,7 @@ enum hvf_power {
 struct hv_vcpu {
 	struct hv_vm *vm;
 	unsigned index;
-	bool made; /* the framework's vCPU is there */
+	atomic_bool made; /* the framework's vCPU is there; others' calls look, too */
 	hv_vcpu_t id;
 	hv_vcpu_exit_t *exit;
 	pthread_t thread;      /* that created it and runs it */

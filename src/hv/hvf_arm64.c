@@ -96,6 +96,7 @@ int hvf_arm64_init(struct hv_vcpu *vcpu, struct err *err)
 	return ret ? hvf_refused(err, ret, "refuses to set up vCPU %u", vcpu->index) : 0;
 }
 
+/* Linux wants zeros in X1 to X3: Documentation/arch/arm64/booting.rst. */
 int hvf_arm64_enter(struct hv_vcpu *vcpu, uint64_t pc, uint64_t x0, struct err *err)
 {
 	const struct {
@@ -109,9 +110,9 @@ int hvf_arm64_enter(struct hv_vcpu *vcpu, uint64_t pc, uint64_t x0, struct err *
 		hv_reg_t reg;
 		uint64_t value;
 	} regs[] = {
-		{ HV_REG_PC, pc },
-		{ HV_REG_X0, x0 },
-		{ HV_REG_CPSR, ARM64_PSTATE_EL1H | ARM64_PSTATE_DAIF },
+		{ HV_REG_PC, pc },    { HV_REG_X0, x0 },
+		{ HV_REG_X0 + 1, 0 }, { HV_REG_X0 + 2, 0 },
+		{ HV_REG_X0 + 3, 0 }, { HV_REG_CPSR, ARM64_PSTATE_EL1H | ARM64_PSTATE_DAIF },
 	};
 	hv_return_t ret = HV_SUCCESS;
 

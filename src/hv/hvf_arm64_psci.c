@@ -24,7 +24,7 @@ static const uint32_t functions[] = {
 	SMCCC_VERSION,
 };
 
-/* 5.11.2: what is there has flags, all of them zero here. */
+/* 5.16: what is there has flags, all of them zero here. */
 static int64_t features(uint32_t function)
 {
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
@@ -116,6 +116,11 @@ void hvf_arm64_call(struct hv_vcpu *vcpu, struct hv_exit *exit)
 		break;
 	case SMCCC_VERSION:
 		result = SMCCC_1_1;
+		break;
+	case SMCCC_ARCH_FEATURES: /* DEN0028, 7.3: of the convention's own functions; 1.1 has it */
+		result = first == SMCCC_VERSION || first == SMCCC_ARCH_FEATURES
+				 ? PSCI_SUCCESS
+				 : SMCCC_NOT_SUPPORTED;
 		break;
 	default:
 		result = SMCCC_NOT_SUPPORTED;

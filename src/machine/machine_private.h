@@ -168,10 +168,10 @@ static inline bool machine_stopping(struct machine *machine)
 	return atomic_load(&machine->cause) != STOP_NONE;
 }
 
-/* What the plan needs of a host whose backend has these capabilities (doctor.c). */
-/* The programs that devices start. */
+/* The programs that devices start, of all types (doctor.c). */
 void doctor_programs(struct findings *findings);
 
+/* What the plan needs of a host whose backend has these capabilities (doctor.c). */
 void doctor_caps(const struct plan *plan, const struct hv_backend *backend,
 		 const struct hv_caps *caps, struct findings *findings);
 

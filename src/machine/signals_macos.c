@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <vibevmm/bytes.h>
+
 #include "machine_private.h"
 
 /* A process runs one machine. */
@@ -27,15 +29,19 @@ static void *listen(void *arg)
 	return NULL;
 }
 
-/* If there is no thread to be had, the handlers run as they would without one. */
+/* And the terminal's (terminal.c, terminal_macos.c), which the guest would keep waiting as well. If
+ * there is no thread to be had, the handlers run as they would without one. */
 void machine_signals_listen(const sigset_t *set)
 {
+	static const int terminals[] = { SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH };
 	static sigset_t listened;
 
 	listened = *set;
+	for (size_t i = 0; i < ARRAY_SIZE(terminals); i++)
+		sigaddset(&listened, terminals[i]);
 	if (pipe2(ends, O_CLOEXEC))
 		return;
-	pthread_sigmask(SIG_BLOCK, set, &before);
+	pthread_sigmask(SIG_BLOCK, &listened, &before);
 	listening = !pthread_create(&thread, NULL, listen, &listened);
 	if (listening)
 		return;

@@ -242,8 +242,10 @@ static void set_line(const struct pci_bus *bus, struct pci_function *f)
 
 void pci_bus_bridge(struct pci_bus *bus, struct device *dev)
 {
+	pthread_mutex_lock(&bus->lock);
 	bus->bridge = dev;
 	bus->intx = dev ? device_claim(dev, "intx") : -1;
+	pthread_mutex_unlock(&bus->lock);
 	bus->n_windows = 0;
 	for (unsigned i = 0; dev && i < dev->plan->n_claims; i++) {
 		const struct plan_claim *place = &dev->plan->claims[i];

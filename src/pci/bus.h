@@ -8,7 +8,8 @@
  *    moves meanwhile it gets the access all the same, as one that was on its way.
  * 3. A function's: its command, where its BARs are, its interrupts.
  * 4. The bus's: INTx.
- * Functions, the bridge and its windows come and go while no vCPU runs, and need none.
+ * Functions, the bridge and its windows come and go while no vCPU runs, and need none, but for
+ * INTx: the bridge goes before devices whose threads still pull it.
  *
  * Devices are told of a change of the map when it has been made, with their lock alone: so each
  * BAR says where it is heard and where its device thinks so, and whoever comes first tells it.
@@ -56,9 +57,7 @@ struct pci_mapping {
 struct pci_bus {
 	struct pci_function *functions[PCI_FUNCTIONS];
 
-	/* The bridge, and the windows that it passes on; none begins at 0. */
-	struct device *bridge;
-	int intx; /* its claim */
+	/* The windows that the bridge passes on; none begins at 0. */
 	struct {
 		enum plan_space space;
 		uint64_t start, size;
@@ -72,6 +71,8 @@ struct pci_bus {
 
 	pthread_mutex_t lock; /* guards: */
 	unsigned wires;	      /* functions that pull INTx */
+	struct device *bridge;
+	int intx; /* its claim */
 };
 
 /* Whether the function pulls INTx; and after a change, the bus's line. With the function's lock. */

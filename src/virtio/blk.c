@@ -280,8 +280,8 @@ static const struct option options_rows[] = {
 	       .doc = "What the guest writes is lost at the end, and the image stays as it is"),
 	OPTION(struct blk_config, cache, OPTION_ENUM, .words = cache_words, .def = "writeback",
 	       .doc = "writeback: through the host's page cache; none: past it (O_DIRECT); "
-		      "unsafe: the guest's flushes are ignored; ephemeral disks need none of "
-		      "these"),
+		      "unsafe: the guest's flushes don't reach the disk; ephemeral disks need "
+		      "none of these"),
 	OPTION(struct blk_config, sector, OPTION_SIZE, .def = "512", .min = 512, .max = 4096,
 	       .doc = "Bytes of a sector, as the guest is told: 512 or 4K"),
 	OPTION(struct blk_config, serial, OPTION_STRING, .min = 1, .max = BLK_ID,

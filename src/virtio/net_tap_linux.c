@@ -215,11 +215,15 @@ static int create(struct net *net, struct err *err)
 {
 	struct tap *kept = device_kept(net->v->dev);
 
+	/* Its interface may have been deleted since: then there may be another of that name. */
+	if (kept && tap_set_offloads(kept, 0)) {
+		drop(kept);
+		kept = NULL;
+	}
 	if (!kept)
 		return tap_open(&net->tap, net->options->tap, net->n_pairs, NET_HEADER, err);
 	net->tap = *kept;
 	free(kept);
-	tap_set_offloads(&net->tap, 0);
 	return 0;
 }
 

@@ -340,6 +340,48 @@ static void a_server_ends_with_us_and_leaves_nothing(void **state)
 	close(ready[1]);
 }
 
+/* Also where a flush needs not reach the disk: what our server has in memory dies with us. */
+static void what_was_flushed_outlives_us(void **state)
+{
+	struct disk_config config = qcow2;
+	struct pollfd end = { .events = POLLIN };
+	int ready[2], status;
+	struct disk *disk;
+	uint8_t bytes[4096];
+	pid_t pid, server;
+
+	(void)state;
+	if (!tools_here())
+		skip();
+	config.cache = DISK_UNSAFE;
+	run_command("qemu-img create -q -f qcow2 './" QCOW2 "' 1M"); /* nothing is allocated */
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		disk = open_disk(&config);
+		memset(bytes, 0x5a, sizeof(bytes));
+		server = child();
+		if (!request(disk, DISK_WRITE, 8192, bytes, sizeof(bytes)) &&
+		    !request(disk, DISK_FLUSH, 0, NULL, 0))
+			(void)!write(ready[1], &server, sizeof(server));
+		pause();
+	}
+	assert_int_equal(read(ready[0], &server, sizeof(server)), sizeof(server));
+	end.fd = (int)syscall(SYS_pidfd_open, server, 0);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (end.fd >= 0) { /* else it is gone already */
+		assert_int_equal(poll(&end, 1, 10000), 1);
+		close(end.fd);
+	}
+	disk = open_disk(&config);
+	assert_int_equal(request(disk, DISK_READ, 8192, bytes, sizeof(bytes)), 0);
+	assert_all(bytes, sizeof(bytes), 0x5a);
+	disk_close(disk);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 /* The program is one that is not ready to be ended kindly, as qemu-nbd is when it starts. It holds
  * a pipe that ends when it does. */
 static void a_server_that_starts_ends_with_us(void **state)
@@ -438,6 +480,7 @@ int main(void)
 		TEST(without_qemu_nbd_the_package_is_named),
 		TEST(a_server_that_dies_fails_what_is_asked_of_it),
 		TEST(a_server_ends_with_us_and_leaves_nothing),
+		TEST(what_was_flushed_outlives_us),
 		TEST(a_server_that_starts_ends_with_us),
 		TEST(an_export_by_uri),
 		TEST(a_uri_that_is_none_is_told),

@@ -208,6 +208,7 @@ static int set_up(void **state)
 	alarm(60);
 	memset(&fake, 0, sizeof(fake));
 	fake.supported = true;
+	fake.x[1] = fake.x[2] = fake.x[3] = 0x66; /* of whoever had the vCPU before */
 	sem_init(&fake.ran, 0, 0);
 	if (hv->vm_create(&one, &vm, &err) || hv->platform_create(vm, &err) ||
 	    hv->vcpu_create(vm, 0, &vcpu, &err) || hv->vcpu_set_entry(vcpu, &entry, &err))
@@ -396,6 +397,7 @@ static void calls_of_psci_have_their_results(void **state)
 	assert_int_equal(call(0x16, PSCI_FEATURES, 0x80000000, 0), 0);
 	assert_int_equal(call(0x16, PSCI_FEATURES, 0x8400000e, 0), none);
 	assert_int_equal(call(0x16, 0x80000000, 0, 0), 0x10001);
+	assert_int_equal(call(0x16, 0x80000001, 0x80000000, 0), 0);
 	assert_int_equal(call(0x16, 0x80000001, 0x80008000, 0), none);
 	assert_int_equal(call(0x16, 0x8400000e, 0, 0), none);
 }
@@ -555,6 +557,8 @@ static void the_entry_state_is_a_processors_reset(void **state)
 	(void)state;
 	assert_int_equal(fake.x[HV_REG_PC], PC);
 	assert_int_equal(fake.x[0], 0x77);
+	for (unsigned i = 1; i <= 3; i++)
+		assert_int_equal(fake.x[i], 0);
 	assert_int_equal(fake.x[HV_REG_CPSR], 0x3c5);
 	assert_int_equal(fake.sysregs[ARM64_SCTLR_EL1], 0x30d00800);
 	assert_int_equal(fake.sysregs[ARM64_MPIDR_EL1], 0x80000000);

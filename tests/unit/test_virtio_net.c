@@ -42,6 +42,7 @@ enum { HEADER = 12, BUFFERS = 10 };
 static int tap_ends[TAP_QUEUES_MAX]; /* the test's */
 static bool tap_on[TAP_QUEUES_MAX];
 static unsigned tap_has, tap_wanted, tap_opened;
+static bool tap_gone; /* its interface */
 
 int tap_open(struct tap *tap, const char *name, unsigned queues, unsigned header, struct err *err)
 {
@@ -76,7 +77,7 @@ int tap_set_offloads(const struct tap *tap, unsigned offloads)
 {
 	(void)tap;
 	tap_wanted = offloads;
-	return 0;
+	return tap_gone ? -EBADFD : 0;
 }
 
 int tap_enable(const struct tap *tap, unsigned queue, bool on)
@@ -334,6 +335,34 @@ static void a_new_start_has_the_same_tap(void **state)
 	driver_unplug(&d);
 	assert_int_equal(tap_opened, 1);
 	kept.drop(kept.what);
+	assert_int_equal(tap_opened, 0);
+}
+
+static void a_tap_that_is_gone_is_opened_again(void **state)
+{
+	struct driver d;
+	uint64_t gpa;
+
+	(void)state;
+	driver_plug(&d, &device_virtio_net, &tap_options);
+	d.host.host.kept = keep;
+	loop_stop(d.host.host.loop);
+	device_destroy(&d.dev);
+	driver_free(&d);
+	tap_gone = true;
+	driver_init(&d);
+	d.host.host.kept = keep;
+	driver_create(&d, &device_virtio_net, &tap_options);
+	tap_gone = false;
+	assert_int_equal(tap_opened, 1);
+	driver_start(&d, 0);
+	gpa = add_buffers(&d, 1, 1600);
+	driver_kick(&d, RX);
+	give_frame(tap_ends[0], 60, 1);
+	expect_received(&d, gpa, 1, 1600, 60, 1);
+	driver_unplug(&d);
+	kept.drop(kept.what);
+	kept.what = NULL;
 	assert_int_equal(tap_opened, 0);
 }
 
@@ -1132,6 +1161,7 @@ int main(void)
 		cmocka_unit_test(
 			what_the_tap_does_is_offered_and_what_the_driver_takes_is_asked_for),
 		cmocka_unit_test(a_new_start_has_the_same_tap),
+		cmocka_unit_test(a_tap_that_is_gone_is_opened_again),
 		cmocka_unit_test(the_mac_is_the_given_one_or_made_of_the_name),
 		cmocka_unit_test(mtu_pairs_and_link_are_in_the_config),
 		cmocka_unit_test(with_the_link_down_frames_are_lost_and_none_come),
