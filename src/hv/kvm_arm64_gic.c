@@ -13,14 +13,12 @@
 
 #include "kvm_arm64.h"
 
-/* Arm IHI 0069, 2.2: interrupts below are a vCPU's own, SPIs begin there, and end below the last.
- */
-#define FIRST_SPI      32U
-#define INTIDS_SPI_END 1020U
-#define INTIDS	       1024U
+#define FIRST_SPI 32U /* Arm IHI 0069, 2.2: interrupts below are a vCPU's own */
 
-/* Lowest and step of what KVM_DEV_ARM_VGIC_GRP_NR_IRQS takes. */
+/* What KVM_DEV_ARM_VGIC_GRP_NR_IRQS takes: from, to and in steps of. Its document says up to 1024,
+ * Linux takes less. */
 #define INTIDS_MIN  64U
+#define INTIDS_MAX  992U
 #define INTIDS_STEP 32U
 
 /* KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION: how many redistributors, above their address of 64 KiB pages
@@ -136,7 +134,7 @@ static int create_gic(struct hv_vm *vm, struct err *err)
 
 	if (device < 0)
 		return device;
-	intids = intids < INTIDS_MIN ? INTIDS_MIN : intids > INTIDS ? INTIDS : intids;
+	intids = intids < INTIDS_MIN ? INTIDS_MIN : intids > INTIDS_MAX ? INTIDS_MAX : intids;
 	ret = set(device, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &intids);
 	if (ret) {
 		ret = err_errno(err, -ret, STATUS_UNAVAILABLE, "KVM refuses %u interrupts", intids);
@@ -189,7 +187,7 @@ void kvm_arm64_irq_set(struct hv_vm *vm, unsigned line, bool level)
 
 unsigned kvm_arch_pins(const struct hv_vm *vm)
 {
-	return vm->config.irq_lines ? vm->config.irq_lines : INTIDS_SPI_END - FIRST_SPI;
+	return vm->config.irq_lines ? vm->config.irq_lines : INTIDS_MAX - FIRST_SPI;
 }
 
 static struct kvm_irq_routing_entry line_route(uint32_t line)
