@@ -1,13 +1,21 @@
-/* host.h: what the host lends to devices: an event loop, timers, the console, the terminal.
+/* host.h: what the host lends to devices: threads, an event loop, timers, the console, the
+ * terminal.
  */
 #ifndef VIBEVMM_HOST_H
 #define VIBEVMM_HOST_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <vibevmm/err.h>
+
+/* ---- Threads ------------------------------------------------------------------------------- */
+
+/* Starts run(arg) on a thread that blocks all signals: these belong to the threads of the machine.
+ * 0 or -errno. Any thread. */
+int thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
 
 /* ---- Event loop: one thread, started by the first watch or timer --------------------------- */
 

@@ -179,4 +179,7 @@ struct registry {
 /* Finds an option row by key; NULL if there is none. */
 const struct option *registry_option(const struct config_type *type, const char *key);
 
+/* The value of an option of up to 8 bytes, which its type has. */
+uint64_t registry_value(const struct config_choice *choice, const char *key);
+
 #endif

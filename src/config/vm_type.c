@@ -250,3 +250,11 @@ const struct option *registry_option(const struct config_type *type, const char 
 	}
 	return NULL;
 }
+
+uint64_t registry_value(const struct config_choice *choice, const char *key)
+{
+	const struct option *o = registry_option(choice->type, key);
+
+	assert(o && o->size <= 8);
+	return bytes_get((const char *)choice->options + o->offset, o->size);
+}

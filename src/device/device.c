@@ -102,9 +102,9 @@ uint64_t device_read_nothing(struct device *dev, unsigned claim, uint64_t offset
 
 void device_check_place(const struct node *node, struct diags *diags)
 {
-	const struct node *port = node_get(node, "port"), *at = node_get(node, "at");
+	const struct node *port = node_given(node, "port"), *at = node_given(node, "at");
 
-	if (!port || port->is_default || !at || at->is_default)
+	if (!port || !at)
 		return;
 	diag_error(
 		diags, at->key_mark,

@@ -73,7 +73,7 @@ static int transfer_all(const struct disk_file *file, int fd, struct disk_reques
 	return transfer(file, fd, r->op == DISK_WRITE, &r->iov, &r->n_iov, r->offset, r->len);
 }
 
-bool disk_io_aligned(const struct disk_file *file, const struct disk_request *r)
+static bool aligned(const struct disk_file *file, const struct disk_request *r)
 {
 	uintptr_t bits = 0;
 
@@ -172,7 +172,7 @@ static int write_data(struct disk_file_lane *l, struct disk_request *r)
 			disk_overlay_mark(file->overlay, offset, len);
 		return ret;
 	}
-	if (file->direct && !disk_io_aligned(file, r))
+	if (file->direct && !aligned(file, r))
 		ret = transfer_bounced(l, r, true);
 	else
 		ret = transfer_all(file, file->fd, r);
@@ -242,7 +242,7 @@ int disk_io_serve(struct disk_file_lane *l, struct disk_request *r)
 	case DISK_READ:
 		if (file->overlay)
 			return read_overlaid(file, r);
-		if (file->direct && !disk_io_aligned(file, r))
+		if (file->direct && !aligned(file, r))
 			return transfer_bounced(l, r, false);
 		return transfer_all(file, file->fd, r);
 	case DISK_WRITE:
@@ -269,11 +269,13 @@ static int source(const struct disk_file *file, const struct disk_request *r)
 	return written ? disk_overlay_fd(file->overlay) : file->fd;
 }
 
-int disk_io_waits_for(const struct disk_file *file, const struct disk_request *r)
+/* The file that a request may have to wait for; -1: it doesn't wait, as a write to the host's page
+ * cache, or takes more than one step. */
+static int waits_for(const struct disk_file *file, const struct disk_request *r)
 {
 	if (r->op == DISK_FLUSH)
 		return file->disk.unsafe || file->disk.read_only ? -1 : file->fd;
-	if (file->direct && !disk_io_aligned(file, r))
+	if (file->direct && !aligned(file, r))
 		return -1;
 	if (r->op == DISK_READ)
 		return source(file, r);
@@ -282,16 +284,45 @@ int disk_io_waits_for(const struct disk_file *file, const struct disk_request *r
 		       : -1;
 }
 
+static const struct disk_engine *engine_of(struct disk_file_lane *l)
+{
+	const struct disk_engine *engine;
+
+	while (!l->engine && (engine = disk_host_engines[l->engines_failed])) {
+		if (engine->make(l))
+			l->engine = engine;
+		else
+			l->engines_failed++;
+	}
+	return l->engine;
+}
+
 static void run(struct disk_lane *lane)
 {
 	struct disk_file_lane *l = (struct disk_file_lane *)lane;
 	bool many = lane->running || (lane->added && lane->added->next);
-	struct disk_request *r;
+	const struct disk_engine *engine = many ? engine_of(l) : NULL;
+	struct disk_request *r, *here = NULL, **here_end = &here;
 
-	if (many && (disk_ring_run(l) || disk_pool_run(l)))
-		return;
-	while ((r = disk_lane_take(lane)))
+	while ((r = disk_lane_take(lane))) {
+		int fd = engine ? waits_for(disk_file_of(l), r) : -1;
+
+		if (fd >= 0 && engine->start(l, r, fd)) {
+			lane->running++;
+			continue;
+		}
+		r->next = NULL;
+		*here_end = r;
+		here_end = &r->next;
+	}
+	if (engine && engine->begin)
+		engine->begin(l, !here);
+	while ((r = here)) {
+		here = r->next;
 		disk_lane_finish(lane, r, disk_io_serve(l, r));
+	}
+	if (engine)
+		engine->collect(l);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -310,8 +341,8 @@ int disk_io_open(struct disk_file *file, unsigned lanes)
 void disk_io_close(struct disk_file *file)
 {
 	for (unsigned i = 0; i < file->n_lanes; i++) {
-		disk_ring_free(&file->lanes[i]);
-		disk_pool_free(&file->lanes[i]);
+		if (file->lanes[i].engine)
+			file->lanes[i].engine->free(&file->lanes[i]);
 		free(file->lanes[i].bounce);
 	}
 	free(file->lanes);

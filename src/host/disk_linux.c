@@ -7,6 +7,8 @@
 
 #include "disk_private.h"
 
+const struct disk_engine *const disk_host_engines[] = { &disk_ring, &disk_pool, NULL };
+
 int disk_host_direct(void)
 {
 	return O_DIRECT;

@@ -13,6 +13,8 @@
 #define BLOCK_COUNT	    _IOR('d', 25, uint64_t)
 #define PHYSICAL_BLOCK_SIZE _IOR('d', 77, uint32_t)
 
+const struct disk_engine *const disk_host_engines[] = { &disk_pool, NULL };
+
 /* Nothing to open it with: fcntl(2), F_NOCACHE. */
 int disk_host_direct(void)
 {
@@ -76,15 +78,4 @@ int disk_host_discard(int fd, uint64_t offset, uint64_t len)
 	(void)offset;
 	(void)len;
 	return -ENOTSUP;
-}
-
-bool disk_ring_run(struct disk_file_lane *l)
-{
-	(void)l;
-	return false;
-}
-
-void disk_ring_free(struct disk_file_lane *l)
-{
-	(void)l;
 }

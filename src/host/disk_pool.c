@@ -3,14 +3,15 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
+
+#include <vibevmm/host.h>
 
 #include "disk_private.h"
 
 #define THREADS_MAX 8
 
-/* A lane's, made at first need. The lists and `end` are under the lock. */
+/* The lists and `end` are under the lock. */
 struct disk_pool {
 	struct disk_file_lane *l;
 	pthread_mutex_t lock;
@@ -54,13 +55,10 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-static bool pool_ready(struct disk_file_lane *l)
+static bool make(struct disk_file_lane *l)
 {
-	struct disk_pool *pool = l->pool;
+	struct disk_pool *pool = calloc(1, sizeof(*pool));
 
-	if (pool)
-		return true;
-	pool = calloc(1, sizeof(*pool));
 	if (!pool)
 		return false;
 	pool->l = l;
@@ -69,27 +67,32 @@ static bool pool_ready(struct disk_file_lane *l)
 	pthread_cond_init(&pool->finished, NULL);
 	pool->todo_end = &pool->todo;
 	pool->done_end = &pool->done;
-	l->pool = pool;
+	l->engine_state = pool;
 	return true;
 }
 
-/* As many threads as there are requests; signals belong to others. False: not one. */
-static bool grow(struct disk_pool *pool, unsigned n)
+/* As many threads as there are requests; one may have to do. */
+static bool start(struct disk_file_lane *l, struct disk_request *r, int fd)
 {
-	sigset_t all, before;
+	struct disk_pool *pool = l->engine_state;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (pool->n < n && pool->n < THREADS_MAX &&
-	       !pthread_create(&pool->threads[pool->n], NULL, serve, pool))
+	(void)fd;
+	if (pool->n <= l->lane.running && pool->n < THREADS_MAX &&
+	    !thread_start(&pool->threads[pool->n], serve, pool))
 		pool->n++;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return pool->n;
+	if (!pool->n)
+		return false;
+	pthread_mutex_lock(&pool->lock);
+	put(&pool->todo_end, r);
+	pthread_cond_signal(&pool->begun);
+	pthread_mutex_unlock(&pool->lock);
+	return true;
 }
 
-/* Gives the lane what is done; waits for the first if there is nothing else. */
-static void collect(struct disk_pool *pool, struct disk_lane *lane)
+static void collect(struct disk_file_lane *l)
 {
+	struct disk_pool *pool = l->engine_state;
+	struct disk_lane *lane = &l->lane;
 	struct disk_request *r;
 
 	pthread_mutex_lock(&pool->lock);
@@ -104,39 +107,10 @@ static void collect(struct disk_pool *pool, struct disk_lane *lane)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-bool disk_pool_run(struct disk_file_lane *l)
+static void end(struct disk_file_lane *l)
 {
-	struct disk_request *r, *here = NULL, **here_end = &here;
-	struct disk_lane *lane = &l->lane;
+	struct disk_pool *pool = l->engine_state;
 
-	if (!pool_ready(l) || !grow(l->pool, 1))
-		return false;
-	pthread_mutex_lock(&l->pool->lock);
-	while ((r = disk_lane_take(lane))) {
-		if (disk_io_waits_for(disk_file_of(l), r) < 0) {
-			put(&here_end, r);
-			continue;
-		}
-		put(&l->pool->todo_end, r);
-		lane->running++;
-		pthread_cond_signal(&l->pool->begun);
-	}
-	pthread_mutex_unlock(&l->pool->lock);
-	grow(l->pool, lane->running);
-	while ((r = here)) {
-		here = r->next;
-		disk_lane_finish(lane, r, disk_io_serve(l, r));
-	}
-	collect(l->pool, lane);
-	return true;
-}
-
-void disk_pool_free(struct disk_file_lane *l)
-{
-	struct disk_pool *pool = l->pool;
-
-	if (!pool)
-		return;
 	pthread_mutex_lock(&pool->lock);
 	pool->end = true;
 	pthread_cond_broadcast(&pool->begun);
@@ -148,3 +122,10 @@ void disk_pool_free(struct disk_file_lane *l)
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
 }
+
+const struct disk_engine disk_pool = {
+	.make = make,
+	.start = start,
+	.collect = collect,
+	.free = end,
+};

@@ -59,10 +59,33 @@ struct disk_file {
 
 struct disk_file_lane {
 	struct disk_lane lane; /* must come first */
-	struct disk_ring *ring;
-	struct disk_pool *pool;
+	const struct disk_engine *engine;
+	void *engine_state;
+	unsigned engines_failed;
 	void *bounce; /* these are made at first need */
 };
+
+/* How requests of a lane that may wait for the disk are under way together. All is called by the
+ * lane's thread. */
+struct disk_engine {
+	bool (*make)(struct disk_file_lane *l); /* engine_state; false: there is none here */
+
+	/* Takes a request, of which disk_io_serve could as well be called on any thread, for that
+	 * file. False: not now. */
+	bool (*start)(struct disk_file_lane *l, struct disk_request *r, int fd);
+
+	/* What was taken begins; `wait`: there is nothing to do until some of it is done. NULL: it
+	 * has begun by itself. */
+	void (*begin)(struct disk_file_lane *l, bool wait);
+
+	/* Finishes what is done, and waits for that if the lane has nothing else. */
+	void (*collect)(struct disk_file_lane *l);
+
+	void (*free)(struct disk_file_lane *l);
+};
+
+extern const struct disk_engine disk_ring; /* by the kernel: disk_ring_linux.c */
+extern const struct disk_engine disk_pool; /* by threads: disk_pool.c */
 
 static inline struct disk_file *disk_file_of(struct disk_file_lane *l)
 {
@@ -84,20 +107,6 @@ int disk_io_flush(struct disk_file *file);
 /* What a flush is worth that gave `result`. */
 int disk_io_flushed(struct disk_file *file, int result);
 
-/* Its buffers are as direct I/O wants them. */
-bool disk_io_aligned(const struct disk_file *file, const struct disk_request *r);
-
-/* The descriptor of what a request may have to wait for; -1: it doesn't wait, as a write to the
- * host's page cache, or takes more than one step. Who is not -1 may be served on any thread. */
-int disk_io_waits_for(const struct disk_file *file, const struct disk_request *r);
-
-/* Does all of a lane that has several, many at once: by the kernel, disk_ring_linux.c, or by
- * threads, disk_pool.c. False: it can't here, and did nothing. */
-bool disk_ring_run(struct disk_file_lane *l);
-void disk_ring_free(struct disk_file_lane *l);
-bool disk_pool_run(struct disk_file_lane *l);
-void disk_pool_free(struct disk_file_lane *l);
-
 /* What was written since it was made, in an unlinked file that is as long as the disk. */
 struct disk_overlay *disk_overlay_new(uint64_t size, struct err *err);
 void disk_overlay_free(struct disk_overlay *overlay);
@@ -115,6 +124,9 @@ int disk_in_use(const struct disk_config *config, struct err *err);
 
 /* ---- What a file can do here: disk_linux.c, disk_macos.c. 0 or -errno -------------------------
  */
+
+/* The engines there may be, the best one first; ends with NULL. */
+extern const struct disk_engine *const disk_host_engines[];
 
 /* Without the host's cache: opened with these flags, and then told so; or -1 with errno. */
 int disk_host_direct(void);

@@ -17,47 +17,41 @@
 
 #define RING_ENTRIES 64
 
-/* A lane's, made at first need. */
-struct disk_ring {
-	struct io_uring uring;
-	bool ready; /* else the kernel has none for us */
-};
-
-static bool ring_ready(struct disk_file_lane *l)
+static struct io_uring *ring_of(struct disk_file_lane *l)
 {
+	return l->engine_state;
+}
+
+static bool make(struct disk_file_lane *l)
+{
+	struct io_uring *ring = calloc(1, sizeof(*ring));
 	int ret;
 
-	if (l->ring)
-		return l->ring->ready;
-	l->ring = calloc(1, sizeof(*l->ring));
-	if (!l->ring)
+	if (!ring)
 		return false;
 	/* COOP: no interrupt of this thread for what it will fetch itself. Linux 5.19. */
-	ret = io_uring_queue_init(RING_ENTRIES, &l->ring->uring, IORING_SETUP_COOP_TASKRUN);
+	ret = io_uring_queue_init(RING_ENTRIES, ring, IORING_SETUP_COOP_TASKRUN);
 	if (ret == -EINVAL)
-		ret = io_uring_queue_init(RING_ENTRIES, &l->ring->uring, 0);
-	if (ret)
+		ret = io_uring_queue_init(RING_ENTRIES, ring, 0);
+	if (ret) {
 		log_info("disks do without io_uring here, with threads: %s", strerror(-ret));
-	l->ring->ready = !ret;
-	return !ret;
-}
-
-void disk_ring_free(struct disk_file_lane *l)
-{
-	if (l->ring && l->ring->ready)
-		io_uring_queue_exit(&l->ring->uring);
-	free(l->ring);
-}
-
-/* Into the ring, if that is the place for it. */
-static bool start(struct disk_file_lane *l, struct disk_request *r)
-{
-	int fd = disk_io_waits_for(disk_file_of(l), r);
-	struct io_uring_sqe *sqe;
-
-	if (fd < 0 || r->n_iov > IOV_MAX)
+		free(ring);
 		return false;
-	sqe = io_uring_get_sqe(&l->ring->uring);
+	}
+	l->engine_state = ring;
+	return true;
+}
+
+static void end(struct disk_file_lane *l)
+{
+	io_uring_queue_exit(ring_of(l));
+	free(ring_of(l));
+}
+
+static bool start(struct disk_file_lane *l, struct disk_request *r, int fd)
+{
+	struct io_uring_sqe *sqe = r->n_iov <= IOV_MAX ? io_uring_get_sqe(ring_of(l)) : NULL;
+
 	if (!sqe)
 		return false;
 	if (r->op == DISK_FLUSH)
@@ -67,7 +61,6 @@ static bool start(struct disk_file_lane *l, struct disk_request *r)
 	else
 		io_uring_prep_writev(sqe, fd, r->iov, r->n_iov, r->offset);
 	io_uring_sqe_set_data(sqe, r);
-	l->lane.running++;
 	return true;
 }
 
@@ -95,7 +88,7 @@ static void submit(struct disk_file_lane *l, unsigned wait)
 {
 	int ret;
 
-	while ((ret = io_uring_submit_and_wait(&l->ring->uring, wait)) < 0) {
+	while ((ret = io_uring_submit_and_wait(ring_of(l), wait)) < 0) {
 		/* Others would be our fault. The kernel's shortages pass. */
 		assert(ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || ret == -ENOMEM);
 		if (ret == -EBUSY)
@@ -108,37 +101,32 @@ static void reap(struct disk_file_lane *l)
 {
 	struct io_uring_cqe *cqe;
 
-	while (!io_uring_peek_cqe(&l->ring->uring, &cqe)) {
+	while (!io_uring_peek_cqe(ring_of(l), &cqe)) {
 		struct disk_request *r = io_uring_cqe_get_data(cqe);
 		int result = cqe->res;
 
-		io_uring_cqe_seen(&l->ring->uring, cqe);
+		io_uring_cqe_seen(ring_of(l), cqe);
 		l->lane.running--;
 		disk_lane_finish(&l->lane, r, finished(l, r, result));
 	}
 }
 
-bool disk_ring_run(struct disk_file_lane *l)
+static void begin(struct disk_file_lane *l, bool wait)
 {
-	struct disk_request *r, *here = NULL, **here_end = &here;
-	struct disk_lane *lane = &l->lane;
-
-	if (!ring_ready(l))
-		return false;
-	while ((r = disk_lane_take(lane))) {
-		if (start(l, r))
-			continue;
-		r->next = NULL;
-		*here_end = r;
-		here_end = &r->next;
-	}
-	if (io_uring_sq_ready(&l->ring->uring))
-		submit(l, here ? 0 : 1);
-	while ((r = here)) {
-		here = r->next;
-		disk_lane_finish(lane, r, disk_io_serve(l, r));
-	}
-	for (reap(l); !lane->done && lane->running; reap(l))
-		submit(l, 1);
-	return true;
+	if (io_uring_sq_ready(ring_of(l)))
+		submit(l, wait);
 }
+
+static void collect(struct disk_file_lane *l)
+{
+	for (reap(l); !l->lane.done && l->lane.running; reap(l))
+		submit(l, 1);
+}
+
+const struct disk_engine disk_ring = {
+	.make = make,
+	.start = start,
+	.begin = begin,
+	.collect = collect,
+	.free = end,
+};

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -178,7 +177,6 @@ static int make_wake_pipe(int fds[2])
 /* With the lock held. */
 static int start(struct loop *loop)
 {
-	sigset_t all, old;
 	int ret;
 
 	if (loop->paused)
@@ -192,12 +190,9 @@ static int start(struct loop *loop)
 		if (ret)
 			return ret;
 	}
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&loop->thread, NULL, run, loop);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	ret = thread_start(&loop->thread, run, loop);
 	loop->running = !ret;
-	return -ret;
+	return ret;
 }
 
 static void halt(struct loop *loop, bool for_a_while)

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -174,10 +173,8 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* It blocks all signals: they belong to the threads of the machine. */
 int wire_thread_start(struct wire *wire)
 {
-	sigset_t all, old;
 	int ret;
 
 	if (wire->running)
@@ -188,14 +185,11 @@ int wire_thread_start(struct wire *wire)
 		fcntl(wire->wake[i], F_SETFD, FD_CLOEXEC);
 		fcntl(wire->wake[i], F_SETFL, O_NONBLOCK);
 	}
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&wire->thread, NULL, run, wire);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	ret = thread_start(&wire->thread, run, wire);
 	if (ret) {
 		close(wire->wake[0]);
 		close(wire->wake[1]);
 	}
 	wire->running = !ret;
-	return -ret;
+	return ret;
 }

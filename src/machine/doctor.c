@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <vibevmm/bytes.h>
 #include <vibevmm/shell.h>
 
 #include "machine_private.h"
@@ -269,10 +268,7 @@ static void need_programs(const struct plan_device *dev, struct findings *findin
 	const struct config_choice *choice = dev->choice;
 
 	for (const struct device_program *p = dev->row->programs; p && p->name; p++) {
-		const struct option *when = p->when ? registry_option(choice->type, p->when) : NULL;
-
-		if (!when ||
-		    bytes_get((const char *)choice->options + when->offset, when->size) == p->is)
+		if (!p->when || registry_value(choice, p->when) == p->is)
 			check_program(p, FINDING_MISSING, choice->mark, p->name, findings);
 	}
 }

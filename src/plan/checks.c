@@ -115,7 +115,7 @@ static void check_sectors(struct planner *p, const struct config_choice *choice,
 			  const struct node *node, const char *key, uint64_t size)
 {
 	const struct node *option = node_get(choice->node, key);
-	uint64_t sector = plan_option(choice, key);
+	uint64_t sector = registry_value(choice, key);
 	char text[PLAN_TEXT], word[SHELL_QUOTE_MAX];
 
 	if (!sector || size % sector == 0)
@@ -155,11 +155,11 @@ static int add_disk(struct things *things, const struct config_choice *choice,
 	}
 	if (!plan_check_access(p, node->mark, "disk", path, thing.written))
 		return 0;
-	if (S_ISREG(st.st_mode) && disk->format && !plan_option_given(choice, disk->format) &&
+	if (S_ISREG(st.st_mode) && disk->format && !node_given(choice->node, disk->format) &&
 	    !check_format(p, node, disk->format))
 		return 0;
 	if (S_ISREG(st.st_mode) && disk->sector &&
-	    !(disk->format && plan_option(choice, disk->format)))
+	    !(disk->format && registry_value(choice, disk->format)))
 		check_sectors(p, choice, node, disk->sector, (uint64_t)st.st_size);
 	/* One disk may have several device nodes. */
 	thing.dev = S_ISBLK(st.st_mode) ? 0 : st.st_dev;
@@ -189,7 +189,7 @@ static void check_folder(struct planner *p, const struct node *node)
 static void check_part_of_ram(struct planner *p, const struct config_choice *choice,
 			      const struct node *node)
 {
-	uint64_t size = plan_option(choice, node->key), ram = p->plan->ram_size;
+	uint64_t size = registry_value(choice, node->key), ram = p->plan->ram_size;
 	char part[PLAN_TEXT], all[PLAN_TEXT];
 
 	if (size <= ram || p->plan->memory_bad)

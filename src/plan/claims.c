@@ -9,31 +9,16 @@
 
 #include "planner.h"
 
-uint64_t plan_option(const struct config_choice *choice, const char *key)
-{
-	const struct option *option = registry_option(choice->type, key);
-
-	assert(option && option->size <= 8);
-	return bytes_get((const char *)choice->options + option->offset, option->size);
-}
-
-bool plan_option_given(const struct config_choice *choice, const char *key)
-{
-	const struct node *node = node_get(choice->node, key);
-
-	return node && !node->is_default;
-}
-
 bool plan_claim_exists(const struct plan *plan, const struct config_choice *choice,
 		       const struct claim *claim)
 {
 	if (claim->arches && !(claim->arches & plan->arch->arch))
 		return false;
-	if (claim->only_if && !plan_option_given(choice, claim->only_if))
+	if (claim->only_if && !node_given(choice->node, claim->only_if))
 		return false;
-	if (claim->when && plan_option(choice, claim->when) != claim->is)
+	if (claim->when && registry_value(choice, claim->when) != claim->is)
 		return false;
-	return !claim->unless || !plan_option_given(choice, claim->unless);
+	return !claim->unless || !node_given(choice->node, claim->unless);
 }
 
 uint64_t plan_claim_align(const struct claim *claim)
@@ -50,7 +35,7 @@ static uint64_t claim_size(const struct config_choice *choice, const struct clai
 
 	if (!claim->sized_by)
 		return claim->size;
-	wanted = plan_option(choice, claim->sized_by);
+	wanted = registry_value(choice, claim->sized_by);
 	while (size < wanted)
 		size *= 2;
 	return size;
@@ -59,7 +44,7 @@ static uint64_t claim_size(const struct config_choice *choice, const struct clai
 /* Where the user can mend the place of a claim. */
 static struct mark claim_mark(const struct config_choice *choice, const struct claim *claim)
 {
-	return claim->fix && plan_option_given(choice, claim->fix)
+	return claim->fix && node_given(choice->node, claim->fix)
 		       ? node_get(choice->node, claim->fix)->mark
 		       : choice->mark;
 }
@@ -91,8 +76,8 @@ static bool check_host(struct planner *p, const struct config_choice *choice,
 	for (const struct option *o = row->type.options; o && o->key; o++) {
 		bool all = o->kind != OPTION_BOOL && o->kind != OPTION_ENUM;
 
-		if (!o->linux_only || !plan_option_given(choice, o->key) ||
-		    !(all || plan_option(choice, o->key)))
+		if (!o->linux_only || !node_given(choice->node, o->key) ||
+		    !(all || registry_value(choice, o->key)))
 			continue;
 		diag_error(p->diags, node_get(choice->node, o->key)->mark,
 			   "this '%s' of %s exists on Linux hosts only; backend '%s' runs on macOS",
@@ -267,7 +252,7 @@ static int add_claim(struct planner *p, uint32_t device, const struct claim *cla
 	if (claim->pool != POOL_SPACE && !fixed)
 		return add_pool_claim(p, device, claim);
 	if (fixed)
-		placed.start = plan_option(dev->choice, claim->fix);
+		placed.start = registry_value(dev->choice, claim->fix);
 	if (fixed && claim->space == SPACE_PCI)
 		placed.start *= PLAN_PCI_SLOT;
 	if (fixed && ((claim->space == SPACE_IRQ && placed.start == OPTION_IRQ_NONE) ||
@@ -399,7 +384,7 @@ static void connect_input(struct planner *p)
 
 			if (claim->space != SPACE_INPUT)
 				continue;
-			given = claim->fix && plan_option_given(dev->choice, claim->fix);
+			given = claim->fix && node_given(dev->choice->node, claim->fix);
 			if (given && chosen) {
 				diag_error(p->diags, claim_mark(dev->choice, claim),
 					   "%s and %s both ask for the VM's input, which has one "

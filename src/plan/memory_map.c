@@ -91,9 +91,9 @@ static const char *const kind_names[] = {
 /* The mark of an entry's option, or of the entry where it has none. */
 static struct mark option_mark(const struct config_choice *choice, const char *key)
 {
-	const struct node *node = node_get(choice->node, key);
+	const struct node *node = node_given(choice->node, key);
 
-	return node && !node->is_default ? node->mark : choice->mark;
+	return node ? node->mark : choice->mark;
 }
 
 /* The size of a ROM's file, and the one that it asks for. */

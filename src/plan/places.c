@@ -105,8 +105,7 @@ static void report_full(struct planner *p, const struct plan_request *request)
 	char size[24];
 	uint64_t line;
 
-	if (request->space == SPACE_PCI || request->space == SPACE_BAR ||
-	    request->space == SPACE_PORTS_BAR) {
+	if (request->space == SPACE_PCI || plan_is_bar(request->space)) {
 		report_no_pci(p, request);
 		return;
 	}

@@ -73,6 +73,12 @@ static inline bool plan_is_ports(enum plan_space space)
 	return space == SPACE_PIO || space == SPACE_PORTS_BAR;
 }
 
+/* Inside of a window of PCI's. */
+static inline bool plan_is_bar(enum plan_space space)
+{
+	return space == SPACE_BAR || space == SPACE_PORTS_BAR;
+}
+
 /* Goes through the regions of a space in their order. BARs come with guest-physical memory and with
  * ports, inside of their window. Begins with plan and space alone; NULL at the end. */
 struct plan_walk {
@@ -119,12 +125,6 @@ const char *plan_topology_text(const struct hv_topology *topology, char buf[PLAN
 /* The last guest-physical address of this VM; and an error for what goes beyond it. */
 uint64_t plan_last_address(const struct plan *plan);
 void plan_report_beyond(const struct planner *p, struct mark mark, const char *what);
-
-/* The value of an option of up to 8 bytes. */
-uint64_t plan_option(const struct config_choice *choice, const char *key);
-
-/* The user wrote this option (it is neither absent nor a default). */
-bool plan_option_given(const struct config_choice *choice, const char *key);
 
 /* The claim exists on this arch with these options. */
 bool plan_claim_exists(const struct plan *plan, const struct config_choice *choice,

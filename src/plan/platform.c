@@ -18,8 +18,8 @@ static bool device_wants_line(const struct plan *plan, const struct config_choic
 	for (const struct claim *claim = row->claims; claim && claim->name; claim++) {
 		if (claim->space != SPACE_IRQ || !claim->fix ||
 		    !plan_claim_exists(plan, choice, claim) ||
-		    !plan_option_given(choice, claim->fix) ||
-		    plan_option(choice, claim->fix) == OPTION_IRQ_NONE)
+		    !node_given(choice->node, claim->fix) ||
+		    registry_value(choice, claim->fix) == OPTION_IRQ_NONE)
 			continue;
 		reason->mark = node_get(choice->node, claim->fix)->mark;
 		snprintf(reason->text, sizeof(reason->text), "`%s` of %s", claim->fix,

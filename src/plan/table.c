@@ -89,8 +89,7 @@ static void region_row(struct table *t, const struct plan_region *r, int digits)
 	const char *kind = plan_kind_word(r->kind);
 	char range[64], size[24], lines[PLAN_LINES_TEXT], from[512];
 	bool counted = r->space == SPACE_IRQ || r->space == SPACE_PCI;
-	bool inside = r->kind == REGION_BOOT || r->kind == REGION_TABLES || r->space == SPACE_BAR ||
-		      r->space == SPACE_PORTS_BAR;
+	bool inside = r->kind == REGION_BOOT || r->kind == REGION_TABLES || plan_is_bar(r->space);
 	const char *cells[COLUMNS] = { range, size, kind, r->owner, r->name ? r->name : "" };
 	unsigned long long start = r->start, last = r->last;
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <vibevmm/bytes.h>
+#include <vibevmm/host.h>
 
 #include "suite_private.h"
 
@@ -104,18 +105,14 @@ static void *await_parent(void *arg)
  * until its time is up. */
 bool suite_die_with(pid_t parent)
 {
-	sigset_t all, old;
 	pthread_t thread;
 	int kq = new_kqueue();
 
 	if (kq >= 0 && watch(kq, (uintptr_t)parent, EVFILT_PROC, EV_ADD, NOTE_EXIT) &&
 	    errno == ESRCH)
 		return false;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	if (kq >= 0 && !pthread_create(&thread, NULL, await_parent, (void *)(intptr_t)kq))
+	if (kq >= 0 && !thread_start(&thread, await_parent, (void *)(intptr_t)kq))
 		pthread_detach(thread);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return getppid() == parent;
 }
 

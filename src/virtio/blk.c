@@ -185,13 +185,6 @@ static int device_create_blk(struct device *dev, struct err *err)
 
 /* ---- The row --------------------------------------------------------------------------------- */
 
-static const struct node *given(const struct node *node, const char *key)
-{
-	const struct node *option = node_get(node, key);
-
-	return option && !option->is_default ? option : NULL;
-}
-
 /* What says what the image is, where a server keeps it. */
 static void check_nbd(const struct node *nbd, const struct node *other, bool bad, const char *why,
 		      struct diags *diags)
@@ -207,9 +200,9 @@ static void check_nbd(const struct node *nbd, const struct node *other, bool bad
 static void check_source(const struct blk_config *options, const struct node *node,
 			 struct diags *diags)
 {
-	const struct node *nbd = given(node, "nbd");
+	const struct node *nbd = node_given(node, "nbd");
 
-	if (!nbd && !given(node, "path")) {
+	if (!nbd && !node_given(node, "path")) {
 		diag_error(diags, node->mark, "virtio-blk has no disk");
 		diag_help(diags, "give it `path: FILE`, an image or a block device, or `nbd: URI`");
 	}
@@ -221,17 +214,18 @@ static void check_source(const struct blk_config *options, const struct node *no
 		diag_help(diags, "write one such as nbd://host/name, or "
 				 "nbd+unix:///name?socket=FILE for a server on this host");
 	}
-	check_nbd(nbd, given(node, "path"), true, "a disk has one image", diags);
-	check_nbd(nbd, given(node, "ephemeral"), options->ephemeral,
+	check_nbd(nbd, node_given(node, "path"), true, "a disk has one image", diags);
+	check_nbd(nbd, node_given(node, "ephemeral"), options->ephemeral,
 		  "a server keeps what is written", diags);
-	check_nbd(nbd, given(node, "format"), options->format != DISK_RAW,
+	check_nbd(nbd, node_given(node, "format"), options->format != DISK_RAW,
 		  "a server knows the format of its image", diags);
 }
 
 static void check(const void *config, const struct node *node, struct diags *diags)
 {
 	const struct blk_config *options = config;
-	const struct node *serial = given(node, "serial"), *sector = given(node, "sector");
+	const struct node *serial = node_given(node, "serial"),
+			  *sector = node_given(node, "sector");
 
 	virtio_check(config, node, diags);
 	check_source(options, node, diags);

@@ -317,13 +317,6 @@ static int create_device(struct device *dev, struct err *err)
 /* ---- The row -----------------------------------------------------------------------------------
  */
 
-static bool is_given(const struct node *node, const char *key)
-{
-	const struct node *option = node_get(node, key);
-
-	return option && !option->is_default;
-}
-
 static struct mark mark_of(const struct node *node, const char *key)
 {
 	return node_get(node, key)->key_mark;
@@ -363,7 +356,7 @@ static void check_ends(const struct net_config *config, const struct node *node,
 static void check_only(const struct node *node, struct diags *diags, const char *key, bool allowed,
 		       const char *end)
 {
-	if (is_given(node, key) && !allowed) {
+	if (node_given(node, key) && !allowed) {
 		diag_error(diags, mark_of(node, key), "'%s' of virtio-net goes with %s alone", key,
 			   end);
 		diag_help(diags, "take it away, or give %s", end);

@@ -350,39 +350,43 @@ static void bar_write(struct pci_function *f, unsigned bar, uint64_t offset, uns
 
 /* ---- The BARs through configuration space: 4.1.4.9 ------------------------------------------ */
 
+struct access {
+	unsigned bar;
+	uint32_t at, len;
+	uint8_t *data; /* of the window */
+};
+
 /* The access that the driver chose, which must be one that its registers take: 4.1.4.9.2. False if
  * [offset, offset + size) isn't its data register, or there is no such access. */
-static bool through_window(const struct virtio_pci_state *p, unsigned offset, unsigned size,
-			   uint32_t *at, uint32_t *len)
+static bool through_window(struct virtio_pci_state *p, unsigned offset, unsigned size,
+			   struct access *a)
 {
-	const uint8_t *cap = p->f.config + p->window;
+	uint8_t *cap = p->f.config + p->window;
 	unsigned data = p->window + CAP_MORE;
 
-	*at = bytes_get32(cap + CAP_OFFSET);
-	*len = bytes_get32(cap + CAP_LENGTH);
-	return offset < data + 4 && data < offset + size && cap[CAP_BAR] < PCI_BARS &&
-	       (*len == 1 || *len == 2 || *len == 4) && !(*at & (*len - 1)) &&
-	       *at < p->f.bars[cap[CAP_BAR]].size;
+	*a = (struct access){ .bar = cap[CAP_BAR],
+			      .at = bytes_get32(cap + CAP_OFFSET),
+			      .len = bytes_get32(cap + CAP_LENGTH),
+			      .data = cap + CAP_MORE };
+	return offset < data + 4 && data < offset + size && a->bar < PCI_BARS &&
+	       (a->len == 1 || a->len == 2 || a->len == 4) && !(a->at & (a->len - 1)) &&
+	       a->at < p->f.bars[a->bar].size;
 }
 
 static void config_read(struct pci_function *f, unsigned offset, unsigned size)
 {
-	struct virtio_pci_state *p = state_of(f);
-	uint32_t at, len;
+	struct access a;
 
-	if (through_window(p, offset, size, &at, &len))
-		bytes_put(f->config + p->window + CAP_MORE, len,
-			  bar_read(f, f->config[p->window + CAP_BAR], at, len));
+	if (through_window(state_of(f), offset, size, &a))
+		bytes_put(a.data, a.len, bar_read(f, a.bar, a.at, a.len));
 }
 
 static void config_written(struct pci_function *f, unsigned offset, unsigned size)
 {
-	struct virtio_pci_state *p = state_of(f);
-	uint32_t at, len;
+	struct access a;
 
-	if (through_window(p, offset, size, &at, &len))
-		bar_write(f, f->config[p->window + CAP_BAR], at, len,
-			  bytes_get(f->config + p->window + CAP_MORE, len));
+	if (through_window(state_of(f), offset, size, &a))
+		bar_write(f, a.bar, a.at, a.len, bytes_get(a.data, a.len));
 }
 
 /* ---- Life ---------------------------------------------------------------------------------- */

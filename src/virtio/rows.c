@@ -23,12 +23,13 @@ const struct device_description virtio_description = {
 static void check_place(const struct node *node, const char *key, const char *needs,
 			struct diags *diags)
 {
-	const struct node *place = node_get(node, key), *transport = node_get(node, "transport");
+	const struct node *place = node_given(node, key);
+	const struct node *transport = node_given(node, "transport");
 
-	if (!place || place->is_default)
+	if (!place)
 		return;
 	diag_error(diags, place->key_mark, "'%s' is for `transport: %s` alone", key, needs);
-	if (transport && !transport->is_default)
+	if (transport)
 		diag_note(diags, transport->key_mark, "another transport is chosen here");
 	diag_help(diags, "remove '%s', or write `transport: %s`", key, needs);
 }

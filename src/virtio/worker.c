@@ -2,7 +2,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,22 +207,14 @@ static void *worker(void *arg)
 	}
 }
 
-/* Signals belong to the threads of the machine. */
 int virtio_worker_run(struct virtio_worker *w)
 {
-	sigset_t all, before;
-	int ret;
+	int ret = thread_start(&w->thread, worker, w);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = pthread_create(&w->thread, NULL, worker, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (ret) {
-		log_error("%s: can't start a thread: %s", w->v->dev->plan->label, strerror(ret));
-		return -ret;
-	}
-	w->running = true;
-	return 0;
+	if (ret)
+		log_error("%s: can't start a thread: %s", w->v->dev->plan->label, strerror(-ret));
+	w->running = !ret;
+	return ret;
 }
 
 void virtio_worker_free(struct virtio_worker *w)

@@ -309,11 +309,30 @@ static void a_server_that_dies_fails_what_is_asked_of_it(void **state)
 	assert_int_equal(child(), 0);
 }
 
-static void a_server_ends_with_us_and_leaves_nothing(void **state)
+/* Kills a process that has told of its server by the pipe, which is closed, and waits for the ends
+ * of both. */
+static void kill_with_its_server(pid_t pid, const int ready[2])
 {
 	struct pollfd end = { .events = POLLIN };
-	int ready[2], status;
+	pid_t server;
+	int status;
+
+	assert_int_equal(read(ready[0], &server, sizeof(server)), sizeof(server));
+	end.fd = (int)syscall(SYS_pidfd_open, server, 0);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (end.fd >= 0) { /* else it is gone already */
+		assert_int_equal(poll(&end, 1, 10000), 1);
+		close(end.fd);
+	}
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void a_server_ends_with_us_and_leaves_nothing(void **state)
+{
 	pid_t pid, server;
+	int ready[2];
 
 	(void)state;
 	if (!tools_here())
@@ -327,25 +346,17 @@ static void a_server_ends_with_us_and_leaves_nothing(void **state)
 		(void)!write(ready[1], &server, sizeof(server));
 		pause();
 	}
-	assert_int_equal(read(ready[0], &server, sizeof(server)), sizeof(server));
-	end.fd = (int)syscall(SYS_pidfd_open, server, 0);
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (end.fd >= 0) /* else it is gone already */
-		assert_int_equal(poll(&end, 1, 10000), 1);
+	kill_with_its_server(pid, ready);
 	disk_close(open_disk(&qcow2));
 	unsetenv("TMPDIR");
 	run_command("test \"$(ls)\" = \"$(printf '" IMAGE "\\n" QCOW2 "')\"");
-	close(ready[0]);
-	close(ready[1]);
 }
 
 /* Also where a flush needs not reach the disk: what our server has in memory dies with us. */
 static void what_was_flushed_outlives_us(void **state)
 {
 	struct disk_config config = qcow2;
-	struct pollfd end = { .events = POLLIN };
-	int ready[2], status;
+	int ready[2];
 	struct disk *disk;
 	uint8_t bytes[4096];
 	pid_t pid, server;
@@ -366,20 +377,11 @@ static void what_was_flushed_outlives_us(void **state)
 			(void)!write(ready[1], &server, sizeof(server));
 		pause();
 	}
-	assert_int_equal(read(ready[0], &server, sizeof(server)), sizeof(server));
-	end.fd = (int)syscall(SYS_pidfd_open, server, 0);
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (end.fd >= 0) { /* else it is gone already */
-		assert_int_equal(poll(&end, 1, 10000), 1);
-		close(end.fd);
-	}
+	kill_with_its_server(pid, ready);
 	disk = open_disk(&config);
 	assert_int_equal(request(disk, DISK_READ, 8192, bytes, sizeof(bytes)), 0);
 	assert_all(bytes, sizeof(bytes), 0x5a);
 	disk_close(disk);
-	close(ready[0]);
-	close(ready[1]);
 }
 
 /* The program is one that is not ready to be ended kindly, as qemu-nbd is when it starts. It holds
